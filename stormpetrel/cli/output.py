@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 import unicodedata
@@ -11,13 +12,31 @@ from typing import Any
 PROGRESS_EVERY_S = 0.1
 LINE_EVERY_S = 5.0
 """Interval of progress lines without a terminal: a log needs few lines."""
+_CONTROLS = frozenset({"Cc", "Cf", "Cs"})
+"""Categories of characters that control a terminal, change the direction of text, or cannot be written."""
+
+
+_NO_ASCII = re.compile(r"[^\n -~]")
 
 
 def print_json(value: Any) -> None:
     """Print `value` as indented JSON. Ids are strings in it: JavaScript's numbers end at 53 bits."""
+    print(json_text(value, indent=2))
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """Return `value` as JSON that a terminal can show: JSON itself escapes only the first 32 control characters."""
     import json
 
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    return _NO_ASCII.sub(_escaped, json.dumps(value, indent=indent, ensure_ascii=False))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    character = found[0]
+    if unicodedata.category(character) not in _CONTROLS:
+        return character
+    code = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{code[place : place + 4]}" for place in range(0, len(code), 4))
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -29,27 +48,35 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def table_lines(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Return the lines of a table in columns; control characters become spaces."""
     printable = [[_printable(cell) for cell in row] for row in (heads, *rows)]
-    widths = [max(_width(row[column]) for row in printable) for column in range(len(heads))]
+    widths = [max(width(row[column]) for row in printable) for column in range(len(heads))]
     return [
-        "  ".join(
-            cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)
-        ).rstrip()
+        "  ".join(cell + " " * (wide - width(cell)) for cell, wide in zip(row, widths, strict=True)).rstrip()
         for row in printable
     ]
 
 
 def _printable(text: str) -> str:
     """Remove control characters: user content must not control the operator's terminal."""
-    return "".join(
-        " " if unicodedata.category(character) in ("Cc", "Cf") else character for character in text
-    )
+    return "".join(" " if unicodedata.category(character) in _CONTROLS else character for character in text)
 
 
-def _width(text: str) -> int:
+def width(text: str) -> int:
     """Return the width in terminal columns."""
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
     )
+
+
+def fitted(text: str, columns: int, *, end: str = "") -> str:
+    """Return the text, or its beginning and `end` if it is wider than `columns` of a terminal."""
+    if width(text) <= columns:
+        return text
+    left = columns - len(end)
+    for place, character in enumerate(text):
+        left -= width(character)
+        if left < 0:
+            return text[:place] + end
+    return text
 
 
 class Progress:

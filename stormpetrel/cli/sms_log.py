@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from stormpetrel.cli.output import json_text
 from stormpetrel.cli.parser import Commands, add_command, whole_number
 from stormpetrel.cli.store import now_ms
 
@@ -53,7 +53,7 @@ def _log(args: argparse.Namespace) -> int:
         while True:
             records = _records(spool.raw, args, since_ms, limit)
             for changed_ms, record in records:
-                line = json.dumps(record, ensure_ascii=False)
+                line = json_text(record)
                 if printed.get(record["id"]) != line:
                     print(line)
                 printed[record["id"]] = line

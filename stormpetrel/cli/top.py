@@ -57,6 +57,7 @@ def _top(args: argparse.Namespace) -> int:
 
 
 def _live(args: argparse.Namespace) -> int:
+    from stormpetrel.cli.output import fitted
     from stormpetrel.cli.top_screen import screen
 
     # The first question may fail: then the error stands in the terminal, not on a screen that is left.
@@ -69,7 +70,7 @@ def _live(args: argparse.Namespace) -> int:
             shown = [head, problem] if problem else [head]
             if status is not None:
                 shown += screen(status, columns=size.columns, lines=size.lines - len(shown), now_s=now_s)
-            lines = (line[: size.columns] + _CLEAR_LINE for line in shown[: size.lines])
+            lines = (fitted(line, size.columns) + _CLEAR_LINE for line in shown[: size.lines])
             sys.stdout.write(_HOME + "\n".join(lines) + _CLEAR_BELOW)
             sys.stdout.flush()
             if _key_within(args.every) in ("q", "Q"):
@@ -82,11 +83,11 @@ def _live(args: argparse.Namespace) -> int:
 
 
 def _lines_of_json(args: argparse.Namespace) -> int:
-    import json
+    from stormpetrel.cli.output import json_text
 
     while True:
         facts = {"at_epoch_s": round(time.time(), 3), **status_json(_status(args))}
-        print(json.dumps(facts, ensure_ascii=False), flush=True)
+        print(json_text(facts), flush=True)
         if args.once:
             return 0
         time.sleep(args.every)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 
-from stormpetrel.cli.output import table_lines
+from stormpetrel.cli.output import fitted, table_lines, width
 from stormpetrel.cli.shield import shield_state
 from stormpetrel.cli.times import ago, duration
 from stormpetrel.control.messages import CanaryState, StatusMessage
@@ -18,6 +18,8 @@ WIDE = 120
 LISTED = 8
 FEWEST = 2
 """A list has up to LISTED rows, and at least this many where the terminal is low."""
+MAX_NAME = 35
+"""Columns of a name: strangers choose paths and names of applications, and a long one would push the figures away."""
 _BARS = " ▁▂▃▄▅▆▇█"
 _MEANING = {
     "K0": "members' writes",
@@ -57,7 +59,7 @@ def screen(status: StatusMessage, *, columns: int, lines: int, now_s: float) -> 
     rows = max(FEWEST, (lines - len(shown)) // below_each_other - 2)
     lists = [part[: rows + 1] for part in lists]
     shown += _side_by_side(lists, columns=columns) if is_wide else _below(lists)
-    return [line[:columns].rstrip() for line in shown[:lines]]
+    return [fitted(line, columns).rstrip() for line in shown[:lines]]
 
 
 def sparkline(values: Iterable[float], *, width: int) -> str:
@@ -138,7 +140,7 @@ def _offenders(status: StatusMessage) -> list[str]:
     return table_lines(
         ("TOP CPU, LAST 10 S", "CPU S", "REQUESTS", "REFUSED"),
         [
-            (one.identity, f"{one.cpu_s:.2f}", str(one.requests), str(one.refused))
+            (_short(one.identity), f"{one.cpu_s:.2f}", str(one.requests), str(one.refused))
             for one in status.offenders[:LISTED]
         ],
     )
@@ -148,7 +150,7 @@ def _rates(head: str, rates: Mapping[str, float]) -> list[str]:
     if not rates:
         return []
     ranked = sorted(rates.items(), key=lambda item: -item[1])[:LISTED]
-    return table_lines((head, "/S"), [(name, f"{rate:.1f}") for name, rate in ranked])
+    return table_lines((head, "/S"), [(_short(name), f"{rate:.1f}") for name, rate in ranked])
 
 
 def _applications(status: StatusMessage) -> list[str]:
@@ -157,10 +159,15 @@ def _applications(status: StatusMessage) -> list[str]:
     return table_lines(
         ("APPLICATION", "REQUESTS/S", "REFUSED/S"),
         [
-            (name, f"{sum(row.values()):.1f}", f"{row.get('refused', 0.0):.1f}")
+            (_short(name), f"{sum(row.values()):.1f}", f"{row.get('refused', 0.0):.1f}")
             for name, row in list(status.applications.items())[:LISTED]
         ],
     )
+
+
+def _short(name: str) -> str:
+    # Of any length: combining characters take no column.
+    return fitted(name[: 4 * MAX_NAME], MAX_NAME, end="…")
 
 
 def _below(lists: Sequence[Sequence[str]]) -> list[str]:
@@ -172,6 +179,7 @@ def _side_by_side(lists: Sequence[Sequence[str]], *, columns: int) -> list[str]:
     shown = []
     for one, other in zip_longest(lists[::2], lists[1::2], fillvalue=()):
         for left, right in zip_longest(one, other, fillvalue=""):
-            shown.append(f"{left[: half - 2]:<{half}}{right}")
+            beginning = fitted(left, half - 2)
+            shown.append(beginning + " " * (half - width(beginning)) + right)
         shown.append("")
     return shown

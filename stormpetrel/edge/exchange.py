@@ -199,7 +199,7 @@ class HttpExchange:
         self.disconnected = True
         self._wake()
         if self.task is None:
-            self.worker.shield.leave(self.ticket)
+            self.worker.shield.leave(self.ticket, at_s=self.worker.loop.time())
             self.land(retry=True)
 
     def land(self, *, retry: bool) -> None:

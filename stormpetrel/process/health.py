@@ -1,8 +1,9 @@
 """The smallest HTTP server: /health, from memory, for all roles except the web.
 
 It serves GET and HEAD of /health, of /metrics if the role has metrics, and of the role's documents; otherwise
-404 in JSON. Heads, idle time, connections and unread answers are bounded. A request with a body is answered
-and its connection closed, so no part of a body is ever read as a request.
+404 in JSON. Heads, idle time, connections and unread answers are bounded; at a bound the client that was quiet for
+longest is dropped, so that the next one is served. A request with a body is answered and its connection closed, so
+no part of a body is ever read as a request.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
@@ -21,6 +23,10 @@ MAX_HEAD_BYTES = 8192
 MAX_CONNECTIONS = 512
 HEAD_TIMEOUT_S = 5.0
 IDLE_TIMEOUT_S = 30.0
+SEND_TIMEOUT_S = 60.0
+"""A client has so long to read a response that does not fit into the buffers of its connection."""
+MAX_UNREAD_BYTES = 64 * 1024 * 1024
+"""All such responses together."""
 BACKLOG = 1024
 
 HEALTHY = b'{"status":"ok"}'
@@ -106,36 +112,65 @@ async def serve_health(
     """Answer on the listening `sock` until `stop` is set. `documents`: returns the document of a path, or None."""
     source = DocumentSource(documents) if documents is not None else None
     loop = asyncio.get_running_loop()
-    connections: set[_HealthConnection] = set()
+    clients = _Clients()
     server = await loop.create_server(
-        lambda: _HealthConnection(loop, connections, role, metrics, source), sock=sock, backlog=BACKLOG
+        lambda: _HealthConnection(loop, clients, role, metrics, source), sock=sock, backlog=BACKLOG
     )
     try:
         await stop.wait()
     finally:
         server.close()
-        for connection in list(connections):
+        for connection in list(clients.by_activity):
             connection.close()
         await server.wait_closed()
 
 
+class _Clients:
+    """The open connections, the one that was quiet for longest first, and the bytes that they have not read."""
+
+    def __init__(self) -> None:
+        self.by_activity: OrderedDict[_HealthConnection, None] = OrderedDict()
+        self.unread_bytes = 0
+
+    def add(self, connection: _HealthConnection) -> None:
+        """Add a connection. Refusing it would let 512 silent ones keep all others away."""
+        if len(self.by_activity) >= MAX_CONNECTIONS:
+            next(iter(self.by_activity)).drop()
+        self.by_activity[connection] = None
+
+    def remove(self, connection: _HealthConnection) -> None:
+        """Remove a connection with its unread bytes."""
+        self.by_activity.pop(connection, None)
+        self.unread_bytes -= connection.unread_bytes
+        connection.unread_bytes = 0
+
+    def make_room(self) -> None:
+        """Drop those that read slowly, the one that was quiet for longest first, until the rest is bounded."""
+        for connection in list(self.by_activity):
+            if self.unread_bytes <= MAX_UNREAD_BYTES:
+                return
+            if connection.unread_bytes:
+                connection.drop()
+
+
 class _HealthConnection(asyncio.Protocol):
-    """One connection. Its timer is the deadline for the next complete head."""
+    """One connection. Its timer is the deadline for the next complete head, or for reading a large response."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        connections: set[_HealthConnection],
+        clients: _Clients,
         role: str,
         metrics: Metrics | None,
         documents: DocumentSource | None,
     ) -> None:
         self._loop = loop
-        self._connections = connections
+        self._clients = clients
         self._role = role
         self._metrics = metrics
         self._documents = documents
         self._received = b""
+        self.unread_bytes = 0
         self._transport: asyncio.Transport
         self._timer: asyncio.TimerHandle | None = None
         self._deadline_s = 0.0
@@ -143,19 +178,33 @@ class _HealthConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have all methods of Transport but are not subclasses.
         self._transport = cast(asyncio.Transport, transport)
-        if len(self._connections) >= MAX_CONNECTIONS:
-            self._transport.abort()
-            return
-        self._connections.add(self)
+        self._clients.add(self)
         self._wait(HEAD_TIMEOUT_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._connections.discard(self)
+        self._clients.remove(self)
         if self._timer is not None:
             self._timer.cancel()
 
     def pause_writing(self) -> None:
-        # The client requests but never reads: not worth waiting for.
+        # The client gets the rest of this response before anything more is read from it.
+        self._transport.pause_reading()
+        self.unread_bytes = self._transport.get_write_buffer_size()
+        self._clients.unread_bytes += self.unread_bytes
+        self._wait(SEND_TIMEOUT_S)
+        self._clients.make_room()
+
+    def resume_writing(self) -> None:
+        self._clients.unread_bytes -= self.unread_bytes
+        self.unread_bytes = 0
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._wait(HEAD_TIMEOUT_S if self._received else IDLE_TIMEOUT_S)
+            self._serve()
+
+    def drop(self) -> None:
+        """Close the connection without sending the rest."""
+        self._clients.remove(self)
         self._transport.abort()
 
     def close(self) -> None:
@@ -172,13 +221,14 @@ class _HealthConnection(asyncio.Protocol):
         # A later deadline leaves the timer alone, which most often is what happens.
         self._timer = None
         if self._loop.time() >= self._deadline_s:
-            self._transport.abort()
+            self.drop()
         else:
             self._timer = self._loop.call_at(self._deadline_s, self._on_timer)
 
     def data_received(self, data: bytes) -> None:
         if self._transport.is_closing():
             return
+        self._clients.by_activity.move_to_end(self)
         if not self._received:
             source = self._documents
             if source is not None:
@@ -190,7 +240,12 @@ class _HealthConnection(asyncio.Protocol):
                     return
             self._wait(HEAD_TIMEOUT_S)
         self._received += data
-        while not self._transport.is_closing():
+        if not self.unread_bytes:
+            self._serve()
+
+    def _serve(self) -> None:
+        """Answer the complete requests, as long as the client reads the responses."""
+        while not (self._transport.is_closing() or self.unread_bytes):
             head, end, rest = self._received.partition(b"\r\n\r\n")
             if len(head) > MAX_HEAD_BYTES:
                 self._answer(431, JSON, error_body("The request head is too large"), close=True)

@@ -80,13 +80,24 @@ def phone_for(connection: Connection, *, sign_in: PhoneSignIn, now_ms: int) -> P
     return phone
 
 
-def _user_of(connection: Connection, phone: Phone, *, now_ms: int) -> User | None:
-    """Return the user who may sign in with the phone, or None.
+def phone_of(connection: Connection, *, account_id: int, now_ms: int) -> Phone | None:
+    """Return the account's phone if it has the power to sign in now; None if it has none or lost it."""
+    phone = stored_phones.of_account(connection, account_id=account_id)
+    return phone if phone is not None and _has_power(phone, now_ms=now_ms) else None
+
+
+def _has_power(phone: Phone, *, now_ms: int) -> bool:
+    """Return True unless the phone was stopped or locked, or may have another owner.
 
     STOP and LOCK end the power of a phone, also of one that was taken from its owner; a number that was silent for
     long may have another owner, who does not know the PIN.
     """
-    if phone.account_id is None or phone.stopped or not phone.posts or is_silent(phone, now_ms=now_ms):
+    return not phone.stopped and phone.posts and not is_silent(phone, now_ms=now_ms)
+
+
+def _user_of(connection: Connection, phone: Phone, *, now_ms: int) -> User | None:
+    """Return the user who may sign in with the phone, or None."""
+    if phone.account_id is None or not _has_power(phone, now_ms=now_ms):
         return None
     user = stored_accounts.user(connection, account_id=phone.account_id)
     if user is None or user.state is not AccountState.ACTIVE or (user.has_password and user.has_address):

@@ -20,6 +20,8 @@ from stormpetrel.shield.reports import (
 Table = dict[str, dict[str, int]]
 _EXCESS = ("ceiling/", "deny/", "queue/identity")
 """The beginnings of the policy lines that refuse a client for what it did itself."""
+GIVES_UP_S = 1.0
+"""A client that leaves sooner has not given up: people wait for longer, and a program may leave to be counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,13 @@ class Counters:
                     epoch_s, identity_text(*ticket.identity), ticket.application, ticket.channel, because
                 )
             )
+
+    def left(self, ticket: Ticket, *, at_s: float) -> None:
+        """Count a client that disconnected while it waited; as its own excess, unless the wait can be the reason."""
+        self.count(ticket, "gone")
+        # Tickets behind others of their own identity wait for these. One that never waited has no time of entry.
+        if ticket.ahead or ticket.entered_s < 0.0 or at_s - ticket.entered_s < GIVES_UP_S:
+            self.count(ticket, EXCESS)
 
     def take(self) -> tuple[CountTables, dict[str, int], tuple[IdentityRefusal, ...]]:
         """Return the counts, those by policy line, and the refusals; reset all."""

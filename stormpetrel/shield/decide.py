@@ -302,10 +302,10 @@ class Shield:
         """Count a request that got an error of the server instead of an answer, besides as served."""
         self.counters.count(ticket, FAILED)
 
-    def leave(self, ticket: Ticket) -> None:
+    def leave(self, ticket: Ticket, *, at_s: float) -> None:
         """Drop a waiting ticket whose client has disconnected."""
         self.gate.leave(ticket)
-        self.counters.count(ticket, "gone")
+        self.counters.left(ticket, at_s=at_s)
 
     def refused(self, ticket: Ticket, because: str, *, at_s: float, jitter: float) -> Refused:
         """Count a refusal and return it; remember how long the client should wait."""

@@ -13,7 +13,7 @@ OUTCOMES = ("served", "cached", "refused", "gone")
 """Ran at the application, answered from memory, refused by the shield, left while waiting."""
 FAILED, EXCESS = "failed", "excess"
 """Counted besides, of known clients: those of `served` that got an error of the server (5xx), and those of `refused`
-whose client asked for too much."""
+and `gone` whose client asked for too much, or left before the wait can have been the reason."""
 CHANNELS = ("web", "apps", "posting", "streaming", "sign_in", "feeds", "new", "returning")
 """web: pages for signed-in users; apps: the API with a credential; posting: every write with a credential;
 sign_in: signing in and up; new and returning: visitors without and with an older cookie."""

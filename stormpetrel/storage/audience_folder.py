@@ -29,8 +29,12 @@ class AudienceFolder:
         self.path.mkdir(mode=0o700, exist_ok=True)
 
     def periods(self) -> list[str]:
-        """Return the names of the periods that have a key."""
-        return sorted(path.stem for path in self.path.glob(f"*{_KEY}"))
+        """Return the names of the periods that have a key or sketches: a crash may have left one of them."""
+        return sorted({path.stem for suffix in (_KEY, _SKETCHES) for path in self.path.glob(f"*{suffix}")})
+
+    def has_key(self, period: str) -> bool:
+        """Return whether the period has a key. Without one nothing more can be counted in it."""
+        return (self.path / f"{period}{_KEY}").exists()
 
     def put_key(self, period: str, key: bytes | bytearray) -> None:
         """Store a new period's key before it is used."""

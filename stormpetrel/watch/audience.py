@@ -26,7 +26,7 @@ from stormpetrel.audience.sketch import PACKED_BYTES
 from stormpetrel.control import wire
 from stormpetrel.control.messages import AudienceHello, AudiencePeriods, decode_audience_news
 from stormpetrel.errors import StormpetrelError
-from stormpetrel.storage.audience import store_numbers
+from stormpetrel.storage.audience import load_numbers, store_numbers
 from stormpetrel.storage.audience_folder import ENDED, AudienceFolder
 from stormpetrel.storage.engine.failures import store_failed
 from stormpetrel.watch.audience_tally import AudienceTally, PeriodTally, new_tally, stored_tally
@@ -157,7 +157,7 @@ class WatchAudience:
             tally = stored_tally(
                 name, folder.sketches(name, count=len(NAMES), size=PACKED_BYTES), folder.counts(name)
             )
-            if tally is None or not self._is_enabled:
+            if tally is None or not self._is_enabled or not folder.has_key(name):
                 folder.destroy(name)
             else:
                 self.tally.periods[name] = tally
@@ -168,13 +168,26 @@ class WatchAudience:
         key = bytearray(KEY_BYTES)
         with open("/dev/urandom", "rb", buffering=0) as source:
             source.readinto(key)
-        tally = new_tally(period_named(name), random.SystemRandom())
+        tally = new_tally(period_named(name), random.SystemRandom(), earlier=self._earlier(name))
         try:
             self._write(tally)
             self._folder.put_key(name, key)
         finally:
             key[:] = bytes(KEY_BYTES)
         self.tally.periods[name] = tally
+        # Its tally has these numbers now.
+        self._ended.pop(name, None)
+
+    def _earlier(self, name: str) -> dict[str, int]:
+        """Return the numbers with which this period has ended here before; empty if it has not, or no store says."""
+        if name in self._ended:
+            return self._ended[name]
+        try:
+            return load_numbers(self._url, periods=[name]).get(name, {}).get(self._machine, {})
+        except Exception as error:
+            if not _is_outage(error):
+                raise
+            return {}
 
     def _store(self) -> None:
         for tally in tuple(self.tally.periods.values()):
@@ -224,7 +237,7 @@ class WatchAudience:
         try:
             result = await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except Exception as error:
-            if not isinstance(error, OSError | StormpetrelError) and not store_failed(error):
+            if not _is_outage(error):
                 raise
             if str(error) != self.problem:
                 log.warning("the audience cannot be stored now: %s", error)
@@ -232,3 +245,8 @@ class WatchAudience:
             return None
         self.problem = ""
         return result
+
+
+def _is_outage(error: Exception) -> bool:
+    """Return whether the disk or the database failed, and not the code."""
+    return isinstance(error, OSError | StormpetrelError) or store_failed(error)

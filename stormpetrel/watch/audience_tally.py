@@ -20,18 +20,37 @@ CHANNELS = NAMES[: ALL + 1]
 class PeriodTally:
     """The merged counts of one period. `counts`: plain numbers; `announced`: subscribers by feed service.
 
+    `earlier`: the numbers with which the period has ended before. It begins again if the clock is set back, or if
+    counting was turned off for a while.
     `has_changed`, `is_unpublished`: since it was stored, and since its numbers went to the database.
     """
 
-    __slots__ = ("announced", "baseline", "counts", "has_changed", "is_unpublished", "period", "sketches")
+    __slots__ = (
+        "announced",
+        "baseline",
+        "counts",
+        "earlier",
+        "has_changed",
+        "is_unpublished",
+        "period",
+        "sketches",
+    )
 
-    def __init__(self, period: Period, sketches: list[bytearray], baseline: float) -> None:
+    def __init__(
+        self,
+        period: Period,
+        sketches: list[bytearray],
+        baseline: float,
+        *,
+        earlier: Mapping[str, int] | None = None,
+    ) -> None:
         self.period = period
         self.sketches = sketches
         # The estimate of the sketches while they held nothing but their filling.
         self.baseline = baseline
         self.counts: Counter[str] = Counter()
         self.announced: dict[str, int] = {}
+        self.earlier = dict(earlier or {})
         self.has_changed = self.is_unpublished = True
 
     def numbers(self) -> dict[str, int]:
@@ -48,11 +67,22 @@ class PeriodTally:
         numbers["visitors/without_cookie"] = round(unmarked)
         if self.announced:
             numbers["subscribers/announced"] = sum(self.announced.values())
-        return numbers | dict(self.counts)
+        numbers |= self.counts
+        for name, count in self.earlier.items():
+            # The key of the first part is gone, so people who came in both parts cannot be told: no one is counted
+            # twice.
+            is_people = name.startswith(("visitors/", "subscribers/"))
+            numbers[name] = max(count, numbers.get(name, 0)) if is_people else count + numbers.get(name, 0)
+        return numbers
 
     def plain(self) -> dict[str, object]:
         """Return what is stored beside the sketches, ready for JSON."""
-        return {"baseline": self.baseline, "counts": dict(self.counts), "announced": self.announced}
+        return {
+            "baseline": self.baseline,
+            "counts": dict(self.counts),
+            "announced": self.announced,
+            "earlier": self.earlier,
+        }
 
     def packed(self) -> list[bytes]:
         """Return the sketches in six bits for each register."""
@@ -64,12 +94,12 @@ class PeriodTally:
             sketch[:] = bytes(REGISTERS)
 
 
-def new_tally(period: Period, rng: random.Random) -> PeriodTally:
+def new_tally(period: Period, rng: random.Random, *, earlier: Mapping[str, int] | None = None) -> PeriodTally:
     """Return the tally of a period that begins, with its sketches filled by a secret number of hashes."""
     filled = bytearray(REGISTERS)
     fill(filled, rng.randrange(FILL_FROM, FILL_TO), rng)
     # All alike, so that a channel with every visitor has the same number as all together.
-    return PeriodTally(period, [bytearray(filled) for _ in NAMES], estimate(filled))
+    return PeriodTally(period, [bytearray(filled) for _ in NAMES], estimate(filled), earlier=earlier)
 
 
 def stored_tally(name: str, stored: Sequence[bytes] | None, plain: object) -> PeriodTally | None:
@@ -80,6 +110,7 @@ def stored_tally(name: str, stored: Sequence[bytes] | None, plain: object) -> Pe
         tally = PeriodTally(period_named(name), [unpacked(one) for one in stored], float(plain["baseline"]))
         tally.counts.update({str(key): int(value) for key, value in plain["counts"].items()})
         tally.announced.update({str(key): int(value) for key, value in plain["announced"].items()})
+        tally.earlier.update({str(key): int(value) for key, value in plain.get("earlier", {}).items()})
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
     return tally if len(tally.sketches) == len(NAMES) else None

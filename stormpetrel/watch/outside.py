@@ -25,7 +25,7 @@ from stormpetrel.rules.canaries import CanaryCredentials
 from stormpetrel.shield.canary import Person
 from stormpetrel.watch.attack import Attack
 from stormpetrel.watch.canaries import Canaries
-from stormpetrel.watch.probe_client import NoAnswer, ProbeClient
+from stormpetrel.watch.probe_client import ProbeClient
 from stormpetrel.watch.probes import Canary, Probe, ProbeFailed, feeds, streaming, web
 from stormpetrel.watch.status.board import StatusBoard
 from stormpetrel.watch.status.book import StatusBook, keep, new_incident_id
@@ -38,6 +38,7 @@ from stormpetrel.watch.status.view import StatusView, view_of
 SECOND_S = 1.0
 INSIDE_EVERY_S = 5.0
 INSIDE_PATIENCE_S = 4.0
+MAX_TITLE = 100
 INSIDE_SILENT_S = 30.0
 """What the instance said of itself longer ago than this is not shown."""
 NOT_MEASURED = "Not measured from outside."
@@ -137,7 +138,7 @@ async def run(*, config: Config, of: str, sock: socket.socket, stop: asyncio.Eve
             tasks.create_task(canaries.run(stop))
             tasks.create_task(_seconds(board, canaries, stop))
             tasks.create_task(keep(board, book, stop))
-            tasks.create_task(_look_inside(inside, of, stop))
+            tasks.create_task(keep_looking_inside(inside, of, stop))
             tasks.create_task(keep_exported(view, config, stop))
     finally:
         await book.close()
@@ -175,14 +176,14 @@ async def _seconds(board: StatusBoard, canaries: Canaries, stop: asyncio.Event) 
         board.second(canaries.states, (), named=(), at_s=loop.time(), now_epoch_s=clock.now_s())
 
 
-async def _look_inside(inside: InsideView, of: str, stop: asyncio.Event) -> None:
+async def keep_looking_inside(inside: InsideView, of: str, stop: asyncio.Event) -> None:
     """Keep what the instance says of itself. That it says nothing is no failure of a channel."""
     while True:
-        with contextlib.suppress(
-            NoAnswer, SetupError, TimeoutError, ValueError, TypeError, KeyError, AttributeError
-        ):
+        try:
             async with asyncio.timeout(INSIDE_PATIENCE_S):
                 await look_inside(inside, of, now_s=asyncio.get_running_loop().time)
+        except Exception as error:  # at the task's edge: no answer of the instance may end this watch
+            log.debug("the instance's own status page cannot be read: %r", error)
         if await _paused(stop, INSIDE_EVERY_S):
             return
 
@@ -193,14 +194,30 @@ async def look_inside(inside: InsideView, of: str, *, now_s: Callable[[], float]
         client, path = client_of(of)
         answer = await client.ask("GET", f"{path}/api/v2/instance", headers={})
         found = json.loads(answer.body)
-        inside.title = str(found["title"])
-        inside.page_url = str(found["configuration"]["urls"]["status"] or "")
+        inside.title = clean_title(str(found["title"]))
+        named = str(found["configuration"]["urls"]["status"] or "")
+        inside.page_url = status_address(named, is_tls=client.tls is not None)
     client, path = client_of(inside.page_url)
     answer = await client.ask("GET", f"{path}/api/v2/components.json", headers={})
     listed = json.loads(answer.body)["components"]
     known = {state.value for state in ChannelState}
     inside.states = {one["name"]: one["status"] for one in listed if one["status"] in known}
     inside.at_s = now_s()
+
+
+def status_address(named: str, *, is_tls: bool) -> str:
+    """Return the address of the status page that an instance names; "" if it may not be asked.
+
+    This machine may reach servers that the instance does not. By https only a server with a certificate for that name
+    gets a request, so an instance by https (`is_tls`) has its page by https, too.
+    """
+    return named if not is_tls or named.startswith("https://") else ""
+
+
+def clean_title(title: str) -> str:
+    """Return a title that another machine has sent as the pages may show it: short, and only printable characters."""
+    kept = "".join(sign if sign.isprintable() else " " for sign in title[: 4 * MAX_TITLE])
+    return " ".join(kept.split())[:MAX_TITLE]
 
 
 async def _paused(stop: asyncio.Event, seconds: float) -> bool:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import ssl
 from dataclasses import dataclass
 
 MAX_ANSWER_BYTES = 1024 * 1024
 MAX_HEAD_BYTES = 32 * 1024
+_NUMBER = re.compile(r"[0-9]{1,12}")
+_CHUNK_SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r\n")
 
 
 class NoAnswer(Exception):
@@ -87,7 +90,7 @@ class ProbeClient:
 def _parsed_head(head: bytes) -> tuple[int, tuple[tuple[str, str], ...]]:
     first, *lines = head.decode("latin-1").split("\r\n")
     words = first.split(" ", 2)
-    if len(words) < 2 or not words[0].startswith("HTTP/1.") or not words[1].isdigit():
+    if len(words) < 2 or not words[0].startswith("HTTP/1.") or not _NUMBER.fullmatch(words[1]):
         raise NoAnswer("the response is not HTTP")
     pairs = [line.partition(":")[::2] for line in lines if line]
     return int(words[1]), tuple((name.strip().lower(), value.strip()) for name, value in pairs)
@@ -97,8 +100,9 @@ async def _rest(reader: asyncio.StreamReader, headers: tuple[tuple[str, str], ..
     """Return the body: of a known length, or until the connection ends."""
     known = dict(headers)
     if "content-length" in known:
-        length = int(known["content-length"]) if known["content-length"].isdigit() else -1
-        if not 0 <= length <= MAX_ANSWER_BYTES:
+        known_length = _NUMBER.fullmatch(known["content-length"])
+        length = int(known_length[0]) if known_length else MAX_ANSWER_BYTES + 1
+        if length > MAX_ANSWER_BYTES:
             raise NoAnswer("the response is too large")
         return await reader.readexactly(length)
     body = bytearray()
@@ -112,16 +116,14 @@ async def _rest(reader: asyncio.StreamReader, headers: tuple[tuple[str, str], ..
 def _joined(body: bytes) -> bytes:
     """Return the content of a chunked body (RFC 9112, 7.1): proxies send them."""
     parts: list[bytes] = []
-    rest = body
-    while True:
-        line, _, rest = rest.partition(b"\r\n")
-        try:
-            size = int(line.partition(b";")[0].strip(), 16)
-        except ValueError:
-            raise NoAnswer("the connection was closed before the response was complete") from None
+    # By place: cutting the rest off at each of many small chunks would take quadratic time.
+    begin = 0
+    while found := _CHUNK_SIZE.match(body, begin):
+        size = int(found[1], 16)
         if not size:
             return b"".join(parts)
-        if size < 0 or len(rest) < size + 2:
-            raise NoAnswer("the connection was closed before the response was complete")
-        parts.append(rest[:size])
-        rest = rest[size + 2 :]
+        begin = found.end() + size + 2
+        if begin > len(body):
+            break
+        parts.append(body[found.end() : begin - 2])
+    raise NoAnswer("the connection was closed before the response was complete")

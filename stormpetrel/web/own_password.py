@@ -13,7 +13,9 @@ from enum import StrEnum
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response
 from stormpetrel.model.account import User
+from stormpetrel.model.phone import Phone
 from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import phone_sign_in
 from stormpetrel.shield.cookies import seal, unseal
 
 PHONE_PROOF_COOKIE = "stormpetrel_phone_proof"
@@ -35,10 +37,25 @@ def password_mark(user: User) -> int:
     return int.from_bytes(hashlib.sha256(user.password_hash.encode()).digest()[:8])
 
 
-def prove_phone(request: Request, response: Response, *, user: User) -> None:
-    """Let the owner change the account without its password for PHONE_PROOF_S."""
-    value = seal(request.site.secret, _PERSON, user.account_id, request.now_ms // 1000, password_mark(user))
-    response.set_cookie(PHONE_PROOF_COOKIE, value, max_age_s=PHONE_PROOF_S, secure=request.site.https)
+def _phone_mark(user: User, phone: Phone) -> int:
+    """Return a hash for the proof by this phone, which ends if the password changes or another phone is linked."""
+    text = f"{user.password_hash} {phone.id}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
+
+
+async def _phone(request: Request, user: User) -> Phone | None:
+    return await request.site.database.read(
+        phone_sign_in.phone_of, account_id=user.account_id, now_ms=request.now_ms
+    )
+
+
+async def prove_phone(request: Request, response: Response, *, user: User) -> None:
+    """Let the owner change the account without its password for PHONE_PROOF_S, while the phone may sign in."""
+    phone = await _phone(request, user)
+    if phone is not None:
+        mark = _phone_mark(user, phone)
+        value = seal(request.site.secret, _PERSON, user.account_id, request.now_ms // 1000, mark)
+        response.set_cookie(PHONE_PROOF_COOKIE, value, max_age_s=PHONE_PROOF_S, secure=request.site.https)
 
 
 async def proof_of(request: Request) -> OwnerProof:
@@ -46,9 +63,11 @@ async def proof_of(request: Request) -> OwnerProof:
     user = await request.site.database.read(account_rules.user, account_id=request.account_id)
     value = request.cookies.get(PHONE_PROOF_COOKIE, "").encode("ascii", "replace")
     fields = unseal(request.site.secret, _PERSON, value)
-    if fields is not None and fields[0] == user.account_id and fields[2] == password_mark(user):
+    if fields is not None and fields[0] == user.account_id:
         age_s = request.now_ms // 1000 - fields[1]
-        if 0 <= age_s < PHONE_PROOF_S:
+        # STOP, LOCK and unlinking end the power of a phone at once, also the one that it gave before.
+        phone = await _phone(request, user) if 0 <= age_s < PHONE_PROOF_S else None
+        if phone is not None and fields[2] == _phone_mark(user, phone):
             return OwnerProof.PHONE
     return OwnerProof.PASSWORD if user.has_password else OwnerProof.NONE
 

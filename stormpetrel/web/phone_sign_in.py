@@ -133,5 +133,5 @@ async def answer(request: Request) -> Response:
         return _code_page(request, after=after, problem=WRONG_CODE, status=422)
     response = await enter(request, user=user, after=after)
     response.delete_cookie(PHONE_CODE_COOKIE, secure=request.site.https)
-    prove_phone(request, response, user=user)
+    await prove_phone(request, response, user=user)
     return response

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from stormpetrel.cli import output
-from stormpetrel.cli.output import Progress
+from stormpetrel.cli.output import Progress, fitted, json_text, width
 
 
 @pytest.fixture
@@ -37,3 +39,28 @@ def test_progress_never_goes_back(told):
 
 def test_where_the_whole_is_not_known_there_is_no_percentage(told):
     assert told((0, 0, "planning"), (1200, 0, "media files")) == ["work: planning", "work: 1,200 media files"]
+
+
+def test_json_has_no_character_that_controls_a_terminal_and_says_the_same():
+    value = {"name": "Ünal 漢 \x1b[2J \x7f \x9b31m \u202e \U000e0041 \ud800", "list": ["a\nb"]}
+    for text in (json_text(value), json_text(value, indent=2)):
+        assert json.loads(text) == value
+        assert "Ünal 漢" in text
+        assert "\\u009b31m \\u202e \\udb40\\udc41 \\ud800" in text
+        assert not set("\x1b\x7f\x9b\u202e\U000e0041\ud800") & set(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "shown"),
+    [
+        ("abc", 3, "abc"),
+        ("abcd", 3, "ab…"),
+        ("漢字", 4, "漢字"),
+        ("漢字", 3, "漢…"),
+        ("漢字", 2, "…"),
+        ("", 0, ""),
+    ],
+)
+def test_a_text_is_cut_by_the_columns_that_it_takes(text, columns, shown):
+    assert fitted(text, columns, end="…") == shown
+    assert width(shown) <= columns

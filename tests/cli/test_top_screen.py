@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
+from stormpetrel.cli.output import width
 from stormpetrel.cli.top_screen import screen, sparkline
 from stormpetrel.control.messages import CanaryState, LoadPoint, OffenderState, StatusMessage, WorkerState
 from stormpetrel.shield.reports import OperatorEntry
@@ -86,6 +89,22 @@ def test_it_fits_into_every_terminal(columns, lines):
     found = shown(a_status(pages={"/" + "x" * 500: 1.0}), columns=columns, lines=lines)
     assert len(found) <= lines
     assert all(len(line) <= columns for line in found)
+
+
+@pytest.mark.parametrize("columns", [80, 120, 200])
+@pytest.mark.parametrize(
+    "name",
+    ["x" * 3000, "漢" * 60, "e\u0301" * 3000, "\x1b[2J\x9b31m\u202e\ud800\r\n" * 50],
+    ids=["long", "wide", "combining", "controls"],
+)
+def test_names_that_strangers_choose_push_no_figure_away_and_control_no_terminal(columns, name):
+    status = a_status(pages={"/" + name: 690.0, "/a": 10.0}, applications={name: {"served": 30.0}, "b": {}})
+    found = shown(status, columns=columns)
+    assert all(width(line) <= columns for line in found)
+    text = "\n".join(found)
+    assert "690.0" in text
+    assert "30.0" in text
+    assert not any(unicodedata.category(sign) in ("Cc", "Cf", "Cs") for line in found for sign in line)
 
 
 def test_an_instance_at_rest_has_no_empty_lists():

@@ -186,30 +186,103 @@ def test_a_roles_figures_are_plain_lines():
     assert answer.endswith(b"\r\n\r\na_total 3\nb 0.5\n")
 
 
-def test_connections_are_bounded():
-    async def main():
+def serving(main, *, send_buffer=0, documents=None):
+    """Run `main(address)` while the server answers. `send_buffer`: of a connection, in bytes; 0: the usual size."""
+
+    async def run():
         sock = socket.socket()
+        if send_buffer:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         sock.bind(("127.0.0.1", 0))
         sock.listen(2048)
         stop = asyncio.Event()
-        address = sock.getsockname()
-        serving = asyncio.create_task(serve_health(sock, stop=stop, role="sms"))
+        server = asyncio.create_task(serve_health(sock, stop=stop, role="sms", documents=documents))
         async with asyncio.timeout(20):
-            pairs = [await asyncio.open_connection(*address) for _ in range(MAX_CONNECTIONS)]
-            # The server has accepted the last connection once it has answered it.
-            pairs[-1][1].write(get("/health"))
-            await pairs[-1][0].readuntil(b"}")
-            reader, writer = await asyncio.open_connection(*address)
-            writer.write(get("/health"))
-            answer = b""
-            with contextlib.suppress(ConnectionResetError):
-                answer = await reader.read()
-            assert answer == b""
-            writer.close()
-        for _, each in pairs:
-            each.close()
+            await main(sock.getsockname())
         stop.set()
-        await serving
+        await server
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main())
+        runner.run(run())
+
+
+def test_connections_are_bounded_and_silent_ones_do_not_keep_others_away():
+    async def main(address):
+        pairs = [await asyncio.open_connection(*address) for _ in range(MAX_CONNECTIONS)]
+        # The server has accepted the last connection once it has answered it.
+        pairs[-1][1].write(get("/health"))
+        await pairs[-1][0].readuntil(b"}")
+        pairs[0][1].write(get("/health"))
+        await pairs[0][0].readuntil(b"}")
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(get("/health", CLOSE))
+        assert (await reader.read()).endswith(b'{"status":"ok"}')
+        # The one that was quiet for longest made room: the first has sent something since.
+        with contextlib.suppress(ConnectionResetError):
+            assert await pairs[1][0].read() == b""
+        for number in (0, 2):
+            pairs[number][1].write(get("/health"))
+            assert (await pairs[number][0].readuntil(b"}")).startswith(b"HTTP/1.1 200 ")
+        for _, each in (*pairs, (reader, writer)):
+            each.close()
+
+    serving(main)
+
+
+LARGE = Document("text/plain", bytes(range(256)) * 2048)
+
+
+async def slow_client(address, *requests):
+    """Return a connection that has sent requests for large documents, and reads little at once."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(sock, address)
+    reader, writer = await asyncio.open_connection(sock=sock, limit=2048)
+    writer.write(b"".join(requests))
+    await asyncio.sleep(0.2)
+    return reader, writer
+
+
+def test_a_slow_client_gets_the_whole_of_a_large_document_and_then_the_next_answer():
+    async def main(address):
+        reader, writer = await slow_client(address, get("/large"), get("/large"), get("/health", CLOSE))
+        for _ in range(2):
+            # Longer than one read's limit.
+            while (line := await reader.readline()) != b"\r\n":
+                assert line
+            assert await reader.readexactly(len(LARGE.body)) == LARGE.body
+        assert (await reader.read()).endswith(b'{"status":"ok"}')
+        writer.close()
+
+    serving(main, send_buffer=16_384, documents={"/large": LARGE}.get)
+
+
+def test_a_client_that_never_reads_is_dropped_at_its_deadline(monkeypatch):
+    monkeypatch.setattr(health, "SEND_TIMEOUT_S", 0.3)
+
+    async def main(address):
+        reader, writer = await slow_client(address, get("/large"))
+        await asyncio.sleep(0.5)
+        with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+            await reader.readexactly(len(LARGE.body))
+        writer.close()
+
+    serving(main, send_buffer=16_384, documents={"/large": LARGE}.get)
+
+
+def test_the_unread_bytes_of_all_clients_are_bounded_together(monkeypatch):
+    monkeypatch.setattr(health, "MAX_UNREAD_BYTES", 2 * len(LARGE.body))
+
+    async def main(address):
+        clients = [await slow_client(address, get("/large", CLOSE)) for _ in range(4)]
+        read = []
+        for reader, writer in clients:
+            try:
+                read.append(len(await reader.read()))
+            except ConnectionResetError:
+                read.append(0)
+            writer.close()
+        assert [size > len(LARGE.body) for size in read] == [False, False, True, True]
+
+    serving(main, send_buffer=16_384, documents={"/large": LARGE}.get)

@@ -7,6 +7,7 @@ from stormpetrel.shield.counters import Counters
 from stormpetrel.shield.identify import Identity
 from stormpetrel.shield.queues import Ticket
 from stormpetrel.shield.reports import EXCESS, FAILED
+from stormpetrel.watch.status.channels import tally
 
 
 def ticket(lane=K1, channel="apps", application="Tusky"):
@@ -27,3 +28,16 @@ def test_errors_and_excess_are_counted_besides_and_of_known_clients_alone():
     assert counts.known == {"apps": {"served": 1, FAILED: 1, "refused": 4, EXCESS: 3}}
     assert counts.known_applications == {"Tusky": {"served": 1, FAILED: 1, "refused": 4, EXCESS: 3}}
     assert counters.take()[0].known == {}
+
+
+def test_only_a_client_that_waited_for_others_has_given_up():
+    # One client could turn a channel of the status page red: it sends many requests, and leaves at once.
+    counters = Counters()
+    for waited_s, ahead, entered_s in ((0.2, 0, 10.0), (1.5, 3, 10.0), (100.0, 0, -1.0), (1.5, 0, 10.0)):
+        one = ticket()
+        one.ahead, one.entered_s = ahead, entered_s
+        counters.left(one, at_s=10.0 + waited_s)
+    counts, _, _ = counters.take()
+    assert counts.channels == {"apps": {"gone": 4}}
+    assert counts.known == {"apps": {"gone": 4, EXCESS: 3}}
+    assert tally(counts.known.values()).bad == 1

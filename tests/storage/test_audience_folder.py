@@ -28,6 +28,14 @@ def test_only_the_owner_may_read_the_files(folder):
     assert folder.periods() == ["2026-11"]
 
 
+def test_what_a_crash_has_left_of_a_period_is_found(folder):
+    folder.put_key("2026-11", KEY)
+    folder.put_sketches("2026-W48", [b"a"])
+    folder.put_counts("ended", {})
+    assert folder.periods() == ["2026-11", "2026-W48"]
+    assert (folder.has_key("2026-11"), folder.has_key("2026-W48")) == (True, False)
+
+
 def test_a_key_is_read_into_the_memory_that_the_caller_can_overwrite(folder):
     folder.put_key("2026-11", KEY)
     key = bytearray(32)

@@ -136,6 +136,58 @@ def test_a_period_that_ended_while_no_watch_ran_is_ended_at_the_start(tmp_path, 
     asyncio.run(main())
 
 
+def test_a_clock_that_is_set_back_does_not_replace_the_numbers_of_a_period(tmp_path, sqlite_url):
+    async def main():
+        clock = Clock(DAY.from_s + 100)
+        audience = await loaded(tmp_path, sqlite_url, clock)
+        add(audience, tmp_path, clock, 1000)
+        clock.now_s = DAY.until_s + GRACE_S
+        await audience.step()
+        before = stored(sqlite_url)
+        clock.now_s = DAY.until_s - 60
+        await audience.step()
+        add(audience, tmp_path, clock, 10)
+        clock.now_s += 30
+        await audience.step(is_last=True)
+        assert stored(sqlite_url) == before | {"requests/programs": 2}
+        # Also if the watch is restarted meanwhile.
+        again = await loaded(tmp_path, sqlite_url, clock)
+        clock.now_s = DAY.until_s + GRACE_S
+        await again.step()
+        assert stored(sqlite_url) == before | {"requests/programs": 2}
+
+    asyncio.run(main())
+
+
+def test_counting_that_was_turned_off_for_a_while_does_not_lose_the_month(tmp_path, sqlite_url):
+    async def main():
+        clock = Clock(DAY.from_s + 100)
+        audience = await loaded(tmp_path, sqlite_url, clock)
+        add(audience, tmp_path, clock, 1000)
+        clock.now_s += 15
+        await audience.step(is_last=True)
+        before = stored(sqlite_url)
+        assert before["visitors/web"] > 900
+        await audience_of(tmp_path, sqlite_url, clock, is_enabled=False).load()
+        again = await loaded(tmp_path, sqlite_url, clock)
+        await again.step(is_last=True)
+        assert stored(sqlite_url) == before
+
+    asyncio.run(main())
+
+
+def test_sketches_that_a_crash_has_left_without_their_key_are_destroyed(tmp_path, sqlite_url):
+    async def main():
+        clock = Clock(DAY.from_s + 100)
+        await loaded(tmp_path, sqlite_url, clock)
+        (tmp_path / "audience" / f"{DAY.name}.key").unlink()
+        clock.now_s = DAY.until_s + 3 * 86_400
+        await loaded(tmp_path, sqlite_url, clock)
+        assert not [name for name in files(tmp_path) if name.startswith(DAY.name)]
+
+    asyncio.run(main())
+
+
 def test_when_counting_is_turned_off_the_keys_and_sketches_are_destroyed(tmp_path, sqlite_url):
     async def main():
         clock = Clock(DAY.from_s + 100)

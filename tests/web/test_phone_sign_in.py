@@ -144,6 +144,20 @@ def test_without_a_recent_code_an_account_without_a_password_cannot_be_changed(t
         assert signed_in_as(browser) == name
 
 
+@pytest.mark.parametrize("word", ["LOCK", "STOP"])
+def test_a_text_that_ends_the_power_of_a_phone_ends_a_proof_that_it_gave_before(texting, word):
+    # Another person may have signed in with the phone, or with a code that its owner was tricked into telling.
+    _name, phone = joined(texting)
+    with texting.place.client() as browser:
+        request_code(browser, phone.number)
+        enter_code(browser, code_from(phone))
+        page = browser.get("/auth/password")
+        assert form_to(page, "/auth/password")
+        phone.ask(word)
+        assert f'href="{PAGE}"' in browser.get("/auth/password").text
+        assert send(browser, page, "/auth/password", {"user[password]": NEW_PASSWORD}).status_code == 422
+
+
 def test_unknown_stopped_and_locked_numbers_get_the_same_pages_and_no_code(texting):
     _, stopped = joined(texting)
     stopped.ask("STOP")

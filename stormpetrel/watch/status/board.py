@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from stormpetrel.control.messages import CanaryState, IncidentChange
@@ -19,6 +20,8 @@ MIN_HURT = 3
 """An application is named after so many requests of its people failed."""
 MAX_HURT = 5
 MAX_NAME = 40
+UNNAMED = "an unnamed app"
+_NAME_SIGNS = " -.'+&"
 
 
 class StatusBoard:
@@ -124,4 +127,17 @@ def _hurt(reports: Sequence[WorkerReport], named: Iterable[str]) -> tuple[str, .
         counts = tally(report.known_applications.get(name, {}) for report in reports)
         if name != OTHER_APPLICATIONS and counts.bad >= MIN_HURT and counts.share < GOOD_SHARE:
             found.append((counts.share, name))
-    return tuple(" ".join(name.split())[:MAX_NAME] for _, name in sorted(found)[:MAX_HURT])
+    return tuple(public_name(name) for _, name in sorted(found)[:MAX_HURT])
+
+
+def public_name(name: str) -> str:
+    """Return an application's name as the page, its feed, announcements and texts may show it.
+
+    Anyone can register an application. Without brackets, slashes and the like its name is no link, mention or other
+    markup in any of them.
+    """
+    kept = (
+        sign if sign in _NAME_SIGNS or unicodedata.category(sign)[0] in "LMN" else " "
+        for sign in name[: 4 * MAX_NAME]
+    )
+    return " ".join("".join(kept).split())[:MAX_NAME].strip() or UNNAMED

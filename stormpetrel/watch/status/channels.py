@@ -99,8 +99,9 @@ def tally(outcomes: Iterable[Mapping[str, int]]) -> KnownCounts:
     for row in outcomes:
         failed = row.get(FAILED, 0)
         good += max(0, row.get("served", 0) + row.get("cached", 0) - failed)
-        # A client over its own limit is refused for what it did, which says nothing of the service.
-        bad += failed + row.get("gone", 0) + max(0, row.get("refused", 0) - row.get(EXCESS, 0))
+        # A client over its own limit is refused for what it did, and one that leaves at once has lost nothing:
+        # neither says anything of the service.
+        bad += failed + max(0, row.get("gone", 0) + row.get("refused", 0) - row.get(EXCESS, 0))
     return KnownCounts(good, bad)
 
 

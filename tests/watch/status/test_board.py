@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from stormpetrel.control.messages import IncidentChange
 from stormpetrel.model.channel import ChannelState
-from stormpetrel.watch.status.board import StatusBoard
+from stormpetrel.model.text import render_note
+from stormpetrel.watch.status.board import UNNAMED, StatusBoard
 from stormpetrel.watch.status.history import DAY_S
+from stormpetrel.watch.status.text import body_html
 from tests.watch.reporting import a_report
 from tests.watch.status.viewing import NOW_MS, NOW_S, a_maintenance, a_result, an_incident, ids
 
@@ -63,6 +67,32 @@ def test_apps_that_are_hurt_are_named_if_they_are_in_use():
     assert board.statuses["apps"].hurt == ("Tusky",)
     assert board.statuses["apps"].state is ChannelState.PARTIAL
     assert board.statuses["media"].hurt == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Tusky", "Tusky"),
+        ("Ice Cubes 2.0+", "Ice Cubes 2.0+"),
+        ("ქარიშხალი हिन्दी", "ქარიშხალი हिन्दी"),
+        ("[Sign in again](https://evil.example/)", "Sign in again https evil.example"),
+        ("https://evil.example", "https evil.example"),
+        ("<b>*x*</b> `y` @ann #tag", "b x b y ann tag"),
+        ("a\x1b[2J\u202eb\nc", "a 2J b c"),
+        ("x" * 300, "x" * 40),
+        ("][", UNNAMED),
+    ],
+)
+def test_the_name_of_an_app_is_no_markup_anywhere(name, shown):
+    board = made()
+    bad = a_report(known_applications={name: {"refused": 8}})
+    for second in range(70):
+        pass_a_second(board, second, bad, named=(name,))
+    assert board.statuses["apps"].hurt == (shown,)
+    (incident,) = board.incidents.values()
+    body = incident.updates[-1].body
+    assert body.endswith(f" Some apps get errors. Apps affected: {shown}.")
+    assert "<a" not in body_html(body) + render_note(body, base_url="https://petrel.example")
 
 
 def test_maintenance_begins_by_itself_and_its_channel_is_under_it():
