@@ -196,9 +196,9 @@ _GRAVITY = (
 
 
 def _of_canary(one: CanaryState, counts: KnownCounts, *, has_member: bool) -> tuple[ChannelVerdict, str]:
-    if one.changes >= UNSTEADY:
-        return ChannelVerdict.SOME, "Some requests fail."
     is_decided = one.in_row >= 2 or (one.outcome == "timeout" and not counts.is_plain)
+    if one.changes >= UNSTEADY and (one.outcome == "ok" or not is_decided):
+        return ChannelVerdict.SOME, "Some requests fail."
     if one.outcome == "ok":
         if not (one.in_row >= 2 or one.is_first):
             return ChannelVerdict.DOUBT, ""

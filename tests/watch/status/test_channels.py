@@ -51,6 +51,7 @@ def test_every_channel_is_measured_and_every_count_belongs_to_a_channel():
         ([a_result(outcome="timeout", in_row=1)], BUSY, ChannelVerdict.DOUBT),
         ([a_result(outcome="timeout", in_row=2)], BUSY, ChannelVerdict.SOME),
         ([a_result(in_row=1, changes=UNSTEADY)], QUIET, ChannelVerdict.SOME),
+        ([a_result(outcome="failed", in_row=2, changes=UNSTEADY)], QUIET, ChannelVerdict.NONE),
         ([a_result(outcome="failed", in_row=1, changes=UNSTEADY - 1)], QUIET, ChannelVerdict.DOUBT),
         ([a_result(ms=SLOW_MS + 1)], QUIET, ChannelVerdict.SLOW),
         ([a_result("sms_out", ms=SLOW_MS + 1)], QUIET, ChannelVerdict.GOOD),
