@@ -27,6 +27,8 @@ class Screen:
         self.output = b""
         self.end, inner = pty.openpty()
         fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
+        # The size is the terminal's: pytest-xdist sets COLUMNS for its own output.
+        environ = {name: value for name, value in environ.items() if name not in ("COLUMNS", "LINES")}
         self.process = subprocess.Popen(
             command,
             env=environ | {"TERM": "xterm"},
