@@ -52,12 +52,14 @@ def _audience(args: argparse.Namespace) -> int:
     from stormpetrel.config_loader import load
     from stormpetrel.model.audience import names_needed, periods_between, rows_of
     from stormpetrel.storage.audience import load_numbers
+    from stormpetrel.storage.engine.migrate import require_current
 
     config = load(args.config).config
     now_s = time.time()
     last = args.last or datetime.fromtimestamp(now_s, UTC).date()
     first = args.first or last - timedelta(days=SHOWN_DAYS[args.by])
     periods = periods_between(args.by, from_s=_start_s(first), until_s=_start_s(last) + 86_400)
+    require_current(config.database_url)
     stored = load_numbers(config.database_url, periods=names_needed(periods)) if periods else {}
     rows = rows_of(periods, stored, now_s=now_s)
     if args.json:
