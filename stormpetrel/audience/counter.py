@@ -78,13 +78,15 @@ class _CountedPeriod:
 class VisitorCounter:
     """See the module. Counts nothing until a period has begun. Not thread-safe.
 
-    `memo`: the sightings of people since the day began; a sighting's place is its last 16 bits.
+    `memo`: the sightings of people since the day began; a sighting's place is its last 16 bits. `programs`: the
+    same for requests that were found to be a program's.
     """
 
-    __slots__ = ("_announced", "_apart", "_counts", "_ended", "_periods", "_running", "memo")
+    __slots__ = ("_announced", "_apart", "_counts", "_ended", "_periods", "_running", "memo", "programs")
 
     def __init__(self) -> None:
         self.memo = array("q", bytes(8 * MEMO))
+        self.programs = array("q", bytes(8 * MEMO))
         self._periods: dict[str, _CountedPeriod] = {}
         self._running: list[_CountedPeriod] = []
         self._ended: list[_CountedPeriod] = []
@@ -109,8 +111,9 @@ class VisitorCounter:
         for one in [one for one in self._periods.values() if one.period.until_s <= at_s]:
             self._ended.append(self._periods.pop(one.period.name))
         self._running = running
-        # Visitors of the day before are counted again today; the memo must not outlive the key.
+        # Visitors of the day before are counted again today; the memos must not outlive the key.
         self.memo[:] = array("q", bytes(8 * MEMO))
+        self.programs[:] = array("q", bytes(8 * MEMO))
         return True
 
     def has_seen(self, sighting: int) -> bool:

@@ -27,6 +27,8 @@ YOUNG_S = 3600
 FILE = -1
 """Not a channel: a file of a page. It proves that the browser returns cookies, and is no visit by itself."""
 _UNKNOWN = -2
+PROGRAMS = "programs"
+"""The name under which requests of programs are counted."""
 REMEMBERED = 4096
 REMEMBERED_BYTES = 512
 _FILES = (b"/assets/", b"/media/")
@@ -80,13 +82,23 @@ def channel_of(path: bytes, facts: PathFacts) -> int | None:
 class VisitorReader:
     """Reads and counts the visitors of one worker. `own_host`: of this instance's pages, in lower case."""
 
-    __slots__ = ("_channels", "_counter", "_memo", "_own_host", "_paths", "_programs", "_secret")
+    __slots__ = (
+        "_channels",
+        "_counter",
+        "_memo",
+        "_own_host",
+        "_paths",
+        "_program_memo",
+        "_programs",
+        "_secret",
+    )
 
     def __init__(
         self, counter: VisitorCounter, *, secret: bytes, own_host: bytes, paths: Mapping[bytes, PathFacts]
     ) -> None:
         self._counter = counter
         self._memo = counter.memo
+        self._program_memo = counter.programs
         self._secret = secret
         self._own_host = own_host
         self._paths = paths
@@ -109,7 +121,7 @@ class VisitorReader:
         same request adds 1. `address`: the client's, for IPv6 its /64. `epoch_s`: now, since 1970.
         """
         get = headers.get
-        # A browser repeats these. Only people are remembered, so this is the way of most requests.
+        # A browser repeats these, and a flood of programs too, whatever else differs in its requests.
         if login is NO_LOGIN:
             channel = self._channels.get(path, _UNKNOWN)
             if channel == _UNKNOWN:
@@ -120,14 +132,23 @@ class VisitorReader:
         else:
             channel = APPS if login.is_token else self._find_channel(path)
             seen = hash((get(b"user-agent"), get(b"cookie"), address, channel, login))
-        if self._memo[seen & LAST] == seen and b"dnt" not in headers and b"sec-gpc" not in headers:
-            return None
+        if b"dnt" not in headers and b"sec-gpc" not in headers:
+            if self._memo[seen & LAST] == seen:
+                return None
+            if self._program_memo[seen & LAST] == seen:
+                if channel == FILE:
+                    return None
+                apart = self._counter.apart(PROGRAMS)
+                apart[0] += 1
+                return apart
         visitor = self._read(headers, path, channel, epoch_s=epoch_s, login=login)
         if visitor is None:
             return None
         if visitor.apart:
             apart = self._counter.apart(visitor.apart)
             apart[0] += channel != FILE
+            if visitor.apart == PROGRAMS:
+                self._program_memo[seen & LAST] = seen
             return apart
         self._see_person(visitor, address)
         self._counter.remember(seen)
@@ -159,7 +180,7 @@ class VisitorReader:
                 self._counter.announce(*found)
                 return _apart("services", channel)
             if self._is_program(agent, is_feed=channel == FEEDS):
-                return _apart("programs", channel)
+                return _apart(PROGRAMS, channel)
         is_young = epoch_s - issued_s < YOUNG_S
         landing = origin = ""
         if channel == WEB:

@@ -139,6 +139,22 @@ def test_programs_are_a_number_of_requests_also_with_a_cookie():
     assert (found["visitors/all"], found["requests/programs"]) == (0, 3)
 
 
+def test_each_request_of_a_program_is_counted_whatever_differs_in_it_and_none_of_its_files():
+    place = Place()
+    for number in range(20):
+        headers = [(b"user-agent", b"curl/8.16.0"), (b"referer", b"https://%d.example/" % number)]
+        place.see(b"/", "198.51.100.1", headers)
+        place.see(b"/assets/style.css", "198.51.100.1", headers)
+    # One that opts out is counted as that, although the same program was seen before.
+    place.see(b"/", "198.51.100.1", [(b"user-agent", b"curl/8.16.0"), (b"dnt", b"1")])
+    found = place.numbers()
+    assert (found["visitors/all"], found["requests/programs"], found["requests/opted_out"]) == (0, 20, 1)
+    for one in place.counters:
+        assert any(one.programs)
+    place.turn_to(NOON_S + DAY_S)
+    assert not any(number for one in place.counters for number in one.programs)
+
+
 def test_feeds_count_readers_and_the_subscribers_that_services_announce():
     place = Place()
     for number in range(100):
