@@ -2,7 +2,7 @@
 
 The page lies in a second in which it calls a channel operational although that channel's people succeeded in less
 than TRUE_SHARE of their requests, in the last WINDOW_S and in the WINDOW_S before: a page may need ten seconds to
-turn, as nobody can know sooner than people feel it.
+turn, because it learns of a fault from the requests that fail.
 """
 
 from __future__ import annotations

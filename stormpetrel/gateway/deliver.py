@@ -17,6 +17,7 @@ from stormpetrel.clock import now_ms
 from stormpetrel.config import SmsConfig
 from stormpetrel.errors import Busy
 from stormpetrel.gateway.compose import DigestLine, digest
+from stormpetrel.gateway.polling import work_until
 from stormpetrel.gateway.provider import NotStored
 from stormpetrel.gateway.reading import delivery_of, text_of_post
 from stormpetrel.gateway.spool_thread import SpoolThread
@@ -83,16 +84,7 @@ class Deliverer:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set."""
-        while not stop.is_set():
-            try:
-                moved = await self.once()
-            except (Busy, NotStored):
-                moved = 0
-            if not moved:
-                try:
-                    await asyncio.wait_for(stop.wait(), LOOK_EVERY_S)
-                except TimeoutError:
-                    continue
+        await work_until(stop, self.once, every_s=LOOK_EVERY_S)
 
     async def once(self) -> int:
         """Move due deliveries of some phones; return how many texts were made. Raise Busy or NotStored."""

@@ -7,12 +7,25 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
+from stormpetrel.errors import Busy
 from stormpetrel.gateway.provider import LinkState, NotStored
 
 FAILED_PAUSE_S = 1.0
 STOP_S = 5.0
 
 _log = logging.getLogger("stormpetrel.sms")
+
+
+async def work_until(stop: asyncio.Event, once: Callable[[], Awaitable[int]], *, every_s: float) -> None:
+    """Call `once` until `stop` is set; pause for `every_s` when it did nothing, or raised Busy or NotStored."""
+    while not stop.is_set():
+        try:
+            done = await once()
+        except (Busy, NotStored):
+            done = 0
+        if not done:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), every_s)
 
 
 class Poller:

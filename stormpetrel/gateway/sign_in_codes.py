@@ -11,10 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from stormpetrel.clock import now_ms
-from stormpetrel.errors import Busy
 from stormpetrel.gateway.answers import answer
 from stormpetrel.gateway.outcome import PhoneContext
-from stormpetrel.gateway.provider import NotStored
+from stormpetrel.gateway.polling import work_until
 from stormpetrel.gateway.spool_thread import SpoolThread
 from stormpetrel.rules import phone_sign_in, quotas
 from stormpetrel.sms.split import split
@@ -54,16 +53,7 @@ class SignInCodes:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set."""
-        while not stop.is_set():
-            try:
-                sent = await self.once()
-            except (Busy, NotStored):
-                sent = 0
-            if not sent:
-                try:
-                    await asyncio.wait_for(stop.wait(), LOOK_EVERY_S)
-                except TimeoutError:
-                    continue
+        await work_until(stop, self.once, every_s=LOOK_EVERY_S)
 
     async def once(self) -> int:
         """Handle some requests; return how many codes are queued. Raise Busy or NotStored."""

@@ -9,7 +9,7 @@ from stormpetrel.audience.periods import Period, before, periods_at, year_before
 
 CHANNELS = ("web", "apps", "feeds", "sms")
 TIMES_FROM = 2.0
-"""From this factor up, growth is told as a factor, below it in percent."""
+"""Growth is shown as a factor from this one up, and in percent below it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ class PeriodTally:
         return numbers
 
     def plain(self) -> dict[str, object]:
-        """Return what is stored beside the sketches, ready for JSON."""
+        """Return the counts and other figures that the file beside the sketches has, ready for JSON."""
         return {
             "baseline": self.baseline,
             "counts": dict(self.counts),

@@ -1,7 +1,7 @@
 """Money spent on texts, in the spool: reserved before a text is sent, settled when the carrier has it.
 
 Amounts are whole millionths of the currency, so that sums are exact. Scopes: everything, a prefix, a number, all
-numbers without an account, and those with a prefix. The last two are never settled: what was reserved counts, also
+numbers without an account, and those with a prefix. The last two are never settled: the reserved amount counts, also
 for a text that failed.
 """
 

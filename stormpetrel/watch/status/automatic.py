@@ -18,7 +18,7 @@ from stormpetrel.watch.status.incidents import with_update
 OPENS_AFTER_S = 60.0
 RESOLVES_AFTER_S = 60.0
 UPDATE_EVERY_S = 30.0
-"""Changes of state between two updates are told together."""
+"""One update names all changes of state since the one before."""
 TROUBLED = (ChannelState.DEGRADED, ChannelState.PARTIAL, ChannelState.MAJOR)
 _IMPACT = {ChannelState.DEGRADED: "minor", ChannelState.PARTIAL: "major", ChannelState.MAJOR: "critical"}
 _IMPACTS = ("minor", "major", "critical")
