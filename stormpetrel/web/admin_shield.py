@@ -21,7 +21,8 @@ from stormpetrel.model.channel import CHANNEL_NAMES
 from stormpetrel.model.moderation import Act
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.shield.reports import OUTCOMES, OperatorEntry
-from stormpetrel.web.admin_sms import note, read_admin
+from stormpetrel.web.admin_sms import note
+from stormpetrel.web.reader import read_admin
 from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ from stormpetrel.errors import Busy, Invalid, NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
 from stormpetrel.model.moderation import Act
-from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import moderation as moderation_rules
 from stormpetrel.sms.numbers import masked
 from stormpetrel.sms.split import split
@@ -25,7 +24,7 @@ from stormpetrel.sms.user_data import Coding
 from stormpetrel.storage.sms_spool import panel as spool
 from stormpetrel.storage.sms_spool.file import SpoolFailed
 from stormpetrel.storage.sms_spool.panel import SpoolMissing, SpoolPanel
-from stormpetrel.web.reader import Reader, read_reader
+from stormpetrel.web.reader import read_admin
 from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
@@ -62,12 +61,6 @@ class Estimate:
     alphabet: str
     plain_parts: int | None
     rows: tuple[tuple[str, str, str, str, str], ...]
-
-
-def read_admin(connection: Connection, *, reader_id: int, now_ms: int) -> Reader | None:
-    """Read the reader. Raise Forbidden if they are not an administrator."""
-    account_rules.require_admin(connection, account_id=reader_id)
-    return read_reader(connection, reader_id=reader_id, now_ms=now_ms)
 
 
 async def show(request: Request) -> Response:

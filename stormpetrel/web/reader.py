@@ -59,3 +59,9 @@ def read_reader(connection: Connection, *, reader_id: int | None, now_ms: int) -
         relationship_rules.follow_requests(connection, account_id=reader_id, page=Page(limit=1))
     )
     return Reader(account, unread, letters, asking)
+
+
+def read_admin(connection: Connection, *, reader_id: int, now_ms: int) -> Reader | None:
+    """Read the reader. Raise Forbidden if they are not an administrator."""
+    account_rules.require_admin(connection, account_id=reader_id)
+    return read_reader(connection, reader_id=reader_id, now_ms=now_ms)
