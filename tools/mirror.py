@@ -99,6 +99,7 @@ COVERED = (
         "tests/courier/test_drain.py",
         "steps of the courier's loop",
     ),
+    ("model/attack", "tests/storage/test_attack_record.py", "values that the record stores"),
     ("model/channel", "tests/model/test_incident.py", "the states of the status page"),
     ("process/document", "tests/process/test_health.py", "what the server answers with"),
     ("courier/post_office", "tests/courier/test_mailer.py", "hands the outbox's mails to the mailer"),

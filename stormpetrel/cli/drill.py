@@ -16,7 +16,7 @@ from stormpetrel.cli.parser import Commands, add_command, whole_number
 from stormpetrel.errors import EnvironmentFailure, SetupError
 
 if TYPE_CHECKING:
-    from stormpetrel.drill.run import Moment, Result, Setting
+    from stormpetrel.drill.run import Result, RunProgress, Setting
     from stormpetrel.drill.scenario import Scenario
     from stormpetrel.drill.score import Scores
 
@@ -217,7 +217,7 @@ def _run(args: argparse.Namespace, setting: Setting, directory: Path, name: str,
     is_front = name not in MODES
     with _progress(f"drill {args.scenario}, {name}, seed {seed}") as progress:
 
-        def tell(moment: Moment) -> None:
+        def tell(moment: RunProgress) -> None:
             kept = "" if moment.kept is None else f", {moment.kept * 100:.0f} % served"
             progress.at(int(moment.done * WHOLE), WHOLE, f"{moment.phase}{kept}")
 

@@ -86,7 +86,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class RunProgress:
     """Progress of a run. `done`: the share of its whole work, from 0 to 1, never decreasing. `kept`: the
     share of people's requests served since the last report, or None."""
 
@@ -114,7 +114,7 @@ def run(
     mode: str,
     seed: int,
     scale: float,
-    tell: Callable[[Moment], None],
+    tell: Callable[[RunProgress], None],
     settings: Mapping[str, object] | None = None,
     front: str = "",
 ) -> Result:
@@ -183,7 +183,7 @@ def _both(
     front_cpu_s: Callable[[], float],
     scenario: Scenario,
     seed: int,
-    tell: Callable[[Moment], None],
+    tell: Callable[[RunProgress], None],
 ) -> tuple[CpuUsage, tuple[PageLook, ...]]:
     """Run people and attackers, and read the status page. `ports`: the web's (or its front's), and the carrier's."""
     port, carrier_port = ports
@@ -270,7 +270,7 @@ def _watch(
     there: Place,
     scenario: Scenario,
     start_s: float,
-    tell: Callable[[Moment], None],
+    tell: Callable[[RunProgress], None],
 ) -> dict[str, float]:
     """Wait until all processes have ended; return the CPU seconds of each. Raise RunFailed if one failed."""
     used = dict.fromkeys(processes, 0.0)
@@ -296,7 +296,7 @@ def _watch(
         time.sleep(WATCH_EVERY_S)
 
 
-def moment(scenario: Scenario, t: float, *, looked: float, kept: float | None) -> Moment:
+def moment(scenario: Scenario, t: float, *, looked: float, kept: float | None) -> RunProgress:
     """Return the progress of a run `t` seconds after its start (negative before it).
 
     `looked`: the share of posts already looked for. The four parts are: before the start, the scenario,
@@ -310,7 +310,7 @@ def moment(scenario: Scenario, t: float, *, looked: float, kept: float | None) -
         phase = "checking posts" if looked else "waiting for the last answers"
     by_time_s = people.LEAD_S + scenario.seconds + SETTLE_S
     done_s = by_time_s if looked else min(max(t + people.LEAD_S, 0.0), by_time_s)
-    return Moment((done_s + LOOK_S * looked) / (by_time_s + LOOK_S), phase, kept)
+    return RunProgress((done_s + LOOK_S * looked) / (by_time_s + LOOK_S), phase, kept)
 
 
 class _Tail:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from stormpetrel.cli import drill_community
-from stormpetrel.drill.run import Moment, Result, Setting, run
+from stormpetrel.drill.run import Result, RunProgress, Setting, run
 from stormpetrel.drill.scenario import Phase, Scenario
 from stormpetrel.drill.score import Scores, machine_problems, score
 from tests.repository import ROOT
@@ -73,7 +73,7 @@ def drilled(
     scenario: Scenario,
     *,
     mode: str,
-    moments: list[Moment] | None = None,
+    moments: list[RunProgress] | None = None,
     kept: bool = True,
     passes: Callable[[Scores], bool] = lambda scores: True,
 ) -> tuple[Result, Scores]:

@@ -11,7 +11,7 @@ import pytest
 from stormpetrel.drill import community, place, scenario
 from stormpetrel.drill.place import PlaceFailed
 from stormpetrel.drill.record import OK
-from stormpetrel.drill.run import GRACE_S, SETTLE_S, Moment, Result, moment
+from stormpetrel.drill.run import GRACE_S, SETTLE_S, Result, RunProgress, moment
 from tests.drill.prepared import drilled, setting
 
 SECONDS = 12
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.alone
 
 @pytest.fixture(scope="module")
 def calm(tmp_path_factory: pytest.TempPathFactory) -> Result:
-    moments: list[Moment] = []
+    moments: list[RunProgress] = []
     calm = scenario.build("calm", (SECONDS, "calm", ()))
     result, _ = drilled(tmp_path_factory.mktemp("run"), calm, mode="full", moments=moments)
     assert {"before the start", "calm"} <= {moment.phase for moment in moments}
