@@ -8,6 +8,7 @@ import random
 import resource
 import signal
 import socket
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -57,7 +58,7 @@ def temporary_files(pid: int) -> list[str]:
     for entry in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):
             target = os.readlink(entry)
-            if target.startswith("/") and target.endswith("(deleted)") and "/dev/" not in target:
+            if target.startswith(tempfile.gettempdir()) and target.endswith("(deleted)"):
                 found.append(target)
     return found
 

@@ -1,4 +1,4 @@
-"""The record of attacks in a real SQLite file: what is stored, how much, and what a reader gets."""
+"""The record of attacks in a real SQLite file: its rows, its bounds, and its reader."""
 
 from __future__ import annotations
 

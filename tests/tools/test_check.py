@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import stat
+
 from tools import check
 
 PASSES = ("one that passes", ["python", "-c", "print('seen one')"])
@@ -40,3 +42,32 @@ def test_no_test_of_that_name_is_a_failure_only_when_all_were_asked_for(monkeypa
 def test_a_wrong_word_is_wrong_use():
     assert check.main(["everything"]) == 2
     assert check.main([]) == 2
+
+
+def test_the_files_of_the_tests_are_in_memory_if_there_is_room(monkeypatch, tmp_path):
+    monkeypatch.setattr(check, "MEMORY_DISK", tmp_path)
+    monkeypatch.setattr(check, "ROOM_BYTES", 1)
+    place = check.temporary_directory()
+    assert place is not None
+    assert place.parent == tmp_path
+    assert stat.S_IMODE(place.stat().st_mode) == 0o711
+    assert check.temporary_directory() == place
+
+
+def test_without_room_or_such_a_disk_they_are_where_temporary_files_are(monkeypatch, tmp_path):
+    monkeypatch.setattr(check, "MEMORY_DISK", tmp_path)
+    monkeypatch.setattr(check, "ROOM_BYTES", 1 << 60)
+    assert check.temporary_directory() is None
+    monkeypatch.setattr(check, "ROOM_BYTES", 1)
+    monkeypatch.setattr(check, "MEMORY_DISK", tmp_path / "missing")
+    assert check.temporary_directory() is None
+
+
+def test_a_link_in_its_place_is_not_followed(monkeypatch, tmp_path):
+    monkeypatch.setattr(check, "MEMORY_DISK", tmp_path)
+    monkeypatch.setattr(check, "ROOM_BYTES", 1)
+    place = check.temporary_directory()
+    assert place is not None
+    place.rmdir()
+    place.symlink_to(tmp_path)
+    assert check.temporary_directory() is None
