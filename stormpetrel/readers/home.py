@@ -1,12 +1,15 @@
 """Caches the home timelines of active readers, as ids.
 
-Entries are loaded once, then updated by events of the bus. Bounded by weight; the reader idle for longest is
-dropped and costs one query when they come back.
+An entry is merged from the instance's newest posts (recent.py), or loaded by a query if those do not reach far
+enough. It catches up with them when its reader asks, so a post costs nothing for each follower. Bounded by weight;
+the reader idle for longest is dropped.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+from array import array
 from bisect import bisect_left
 from collections.abc import Callable
 
@@ -34,36 +37,70 @@ from stormpetrel.model.timeline import (
     repeats,
     without_repeats,
 )
+from stormpetrel.readers.recent import RecentPosts
 from stormpetrel.rules import timelines
+from stormpetrel.storage import timelines as stored
 from stormpetrel.storage.engine.connection import Connection
 from stormpetrel.storage.engine.database import Database
 from stormpetrel.storage.engine.hot import hot
 
 LOADED_IDS = 80 + REPEAT_ENTRIES
-"""Ids that a reader's first query loads: two of the longest pages, and those that decide repeats on them."""
-MAX_IDS = 400
+"""Ids that a reader's first request loads: two of the longest pages, and those that decide repeats on them."""
+MAX_IDS = LOADED_IDS
 """Ids cached per reader; a query answers readers who go further back."""
-MAX_WEIGHT = 1_000_000
-"""Limit for followed accounts and ids of all readers together; about 100 MB."""
-MAX_PENDING = 10_000
-"""Events stored for a list that is being loaded; after more of them it is outdated."""
+SLACK_IDS = 40
+"""An entry grows by this many ids before the oldest are dropped."""
+MAX_WEIGHT = 100 * 1024 * 1024
+"""Limit for the bytes of all entries together."""
+ENTRY_BYTES = 700
+ID_BYTES = 24
+"""An entry's id, that of the shown post, and the id again in the list without repeats."""
+CHUNK = 500
+"""Recent posts that a query loads."""
+REST = 4.0
+"""Loading recent posts rests for this many times as long as a query took, so that requests have room …"""
+REST_S = 0.01
+"""… and at least this long."""
+RELOAD_S = 10.0
+"""Recent posts that were dropped are loaded again at most this often."""
+
+log = logging.getLogger(__name__)
 
 
 class _Home:
     """Entries of one home, oldest first: their ids, and at the same index the id of the post that each shows.
 
-    `complete`: there are no older entries.
+    `complete`: there are no older entries. `seen`, `removals`: how far it has caught up with the recent posts.
     """
 
-    __slots__ = ("_certain_id", "_without_repeats", "complete", "home_filter", "ids", "shown_ids")
+    __slots__ = (
+        "_certain_id",
+        "_without_repeats",
+        "complete",
+        "home_filter",
+        "ids",
+        "removals",
+        "seen",
+        "shown_ids",
+    )
 
-    def __init__(self, home_filter: HomeFilter, entries: list[tuple[int, int]], *, complete: bool) -> None:
+    def __init__(
+        self,
+        home_filter: HomeFilter,
+        entries: list[tuple[int, int]],
+        *,
+        complete: bool,
+        seen: int,
+        removals: int,
+    ) -> None:
         self.home_filter = home_filter
-        self.ids = [post_id for post_id, _ in entries]
-        self.shown_ids = [shown_id for _, shown_id in entries]
+        self.ids = array("q", [post_id for post_id, _ in entries])
+        self.shown_ids = array("q", [shown_id for _, shown_id in entries])
         self.complete = complete
+        self.seen = seen
+        self.removals = removals
         # The ids without repeats; None when they must be computed again.
-        self._without_repeats: list[int] | None = None
+        self._without_repeats: array[int] | None = None
         # From this id on, repeats are known.
         self._certain_id = 0
 
@@ -71,42 +108,49 @@ class _Home:
     def weight(self) -> int:
         home_filter = self.home_filter
         return (
-            len(home_filter.followed)
-            + len(home_filter.hidden)
-            + len(home_filter.exclusive_list_members)
-            + len(home_filter.tags)
-            + MAX_IDS
+            ENTRY_BYTES
+            + 8 * len(home_filter.followed)
+            + 64 * len(home_filter.hidden)
+            + 64 * len(home_filter.exclusive_list_members)
+            + 200 * (len(home_filter.tags) + len(home_filter.languages))
+            + ID_BYTES * (MAX_IDS + SLACK_IDS)
         )
 
-    def add(self, event: PostCreated) -> None:
-        item = TimelineItem(
-            post_id=event.post_id,
-            author_id=event.author_id,
-            visibility=event.visibility,
-            in_reply_to_account_id=event.in_reply_to_account_id,
-            boost_author_id=event.boost_author_id,
-            mentions_reader=self.home_filter.reader_id in event.mentioned_ids,
-            language=event.language,
-            has_followed_tag=not self.home_filter.tags.keys().isdisjoint(event.tags),
-            author_silenced=event.author_silenced,
-            boost_of_id=event.boost_of_id,
-        )
-        ids = self.ids
+    def catch_up(self, recent: RecentPosts) -> bool:
+        """Take what came and what was removed since the last time; return False if that is not known any more."""
+        if self.seen != recent.end:
+            new = recent.since(self.seen, self.home_filter)
+            if new is None:
+                return False
+            self.seen = recent.end
+            for item in new:
+                self.add(item)
+        if self.removals != recent.removals_end:
+            removed = recent.removed_since(self.removals)
+            if removed is None:
+                return False
+            self.removals = recent.removals_end
+            for post_id in removed:
+                self.remove(post_id)
+        return True
+
+    def add(self, item: TimelineItem) -> None:
         if not self.home_filter.includes(item):
             return
-        at = bisect_left(ids, event.post_id)
-        if at < len(ids) and ids[at] == event.post_id:
+        ids, post_id = self.ids, item.post_id
+        at = bisect_left(ids, post_id)
+        if at < len(ids) and ids[at] == post_id:
             return
         if at == 0 and not self.complete:
             return  # older than the cached ids: a query finds it
-        ids.insert(at, event.post_id)
+        ids.insert(at, post_id)
         self.shown_ids.insert(at, item.shown_id)
         if at < len(ids) - 1 or (at < REPEAT_ENTRIES and not self.complete):
             self._without_repeats = None
-        elif self._without_repeats is not None and not (event.boost_of_id and repeats(self.shown_ids, at)):
-            self._without_repeats.append(event.post_id)
-        if len(ids) > MAX_IDS + 100:
-            del ids[:100], self.shown_ids[:100]
+        elif self._without_repeats is not None and not (item.boost_of_id and repeats(self.shown_ids, at)):
+            self._without_repeats.append(post_id)
+        if len(ids) > MAX_IDS + SLACK_IDS:
+            del ids[:SLACK_IDS], self.shown_ids[:SLACK_IDS]
             self.complete = False
             self._without_repeats = None
 
@@ -127,10 +171,10 @@ class _Home:
         start = bisect_left(ids, page.low + 1)
         reaches = self.complete or (bool(self.ids) and page.low >= self._certain_id)
         if page.upward:
-            return ids[start : min(start + page.limit, end)][::-1] if reaches else None
+            return list(ids[start : min(start + page.limit, end)])[::-1] if reaches else None
         first = max(start, end - page.limit)
         if end - first == page.limit or reaches:
-            return ids[first:end][::-1]
+            return list(ids[first:end])[::-1]
         return None
 
     def shows(self, post_id: int) -> bool:
@@ -139,26 +183,25 @@ class _Home:
         at = bisect_left(ids, post_id)
         return at < len(ids) and ids[at] == post_id
 
-    def _once(self) -> list[int]:
+    def _once(self) -> array[int]:
         ids = self._without_repeats
         if ids is None:
             entries = list(zip(self.ids, self.shown_ids, strict=True))
             certain = 0 if self.complete else first_certain(entries)
             self._certain_id = self.ids[certain] if certain < len(entries) else MAX_ID
-            ids = [post_id for post_id in without_repeats(entries) if post_id >= self._certain_id]
+            ids = array("q", [post_id for post_id in without_repeats(entries) if post_id >= self._certain_id])
             self._without_repeats = ids
         return ids
 
 
 class _Load:
-    """A list that is being loaded. `events` arrived meanwhile, and are applied to the result."""
+    """A list that is being loaded."""
 
-    __slots__ = ("began", "events", "reader_id", "task")
+    __slots__ = ("began", "reader_id", "task")
 
     def __init__(self, reader_id: int, began: int) -> None:
         self.reader_id = reader_id
         self.began = began
-        self.events: list[PostCreated | PostDeleted] = []
         self.task: asyncio.Task[_Home]
 
 
@@ -171,25 +214,28 @@ def _load(
 
 
 class HomeLists:
-    """Home timelines by reader. `apply` every event of the bus, in order, in the loop.
+    """Home timelines by reader. `apply` every event of the bus, in order, in the loop; `run` loads recent posts.
 
     `clock_ms`: the time in milliseconds since 1970; mutes end by it.
     """
 
     def __init__(
-        self, database: Database, *, max_weight: int = MAX_WEIGHT, clock_ms: Callable[[], int] = clock.now_ms
+        self,
+        database: Database,
+        *,
+        max_weight: int = MAX_WEIGHT,
+        clock_ms: Callable[[], int] = clock.now_ms,
+        recent: RecentPosts | None = None,
     ) -> None:
         self._database = database
         self._clock_ms = clock_ms
-        self._homes: BoundedTable[int, _Home] = BoundedTable(
-            max_weight, evicts=Eviction.LRU, weigh=_weight, on_drop=self._dropped
-        )
-        # Keys are readers: changes that a list being loaded cannot follow by applying an event.
+        self._homes: BoundedTable[int, _Home] = BoundedTable(max_weight, evicts=Eviction.LRU, weigh=_weight)
+        self._recent = RecentPosts() if recent is None else recent
+        # Keys are readers: changes that a list being loaded may not have seen.
         self._freshness: Freshness[int] = Freshness()
-        # Readers by author id, and by followed hashtag.
-        self._readers_of: dict[int | str, set[int]] = {}
-        self._loads: set[_Load] = set()
         self._loading: dict[int, _Load] = {}
+        self._is_wanted = asyncio.Event()
+        self._is_wanted.set()
 
     def __len__(self) -> int:
         return len(self._homes)
@@ -215,6 +261,9 @@ class HomeLists:
         home = self._homes.get(reader_id)
         if home is None or home.home_filter.until_ms <= self._clock_ms():
             return None
+        if not home.catch_up(self._recent):
+            self._homes.pop(reader_id)
+            return None
         return home
 
     async def _loaded(self, reader_id: int) -> _Home:
@@ -230,57 +279,43 @@ class HomeLists:
 
     async def _run(self, load: _Load) -> _Home:
         """Load the list for all waiting requests; an app may use many connections at once."""
-        self._loads.add(load)
+        recent = self._recent
+        reader_id, now_ms = load.reader_id, self._clock_ms()
         try:
-            home_filter, entries, complete = await self._database.read(
-                _load, reader_id=load.reader_id, now_ms=self._clock_ms()
-            )
-            home = _Home(home_filter, entries, complete=complete)
-            # The query's result may or may not include events from while it ran: both are harmless.
-            for event in load.events:
-                _change(home, event)
-            if self._freshness.is_current(load.began, load.reader_id):
-                self._keep(load.reader_id, home)
+            home = None
+            if recent.floor_id != MAX_ID:
+                home_filter = await self._database.read(
+                    timelines.home_filter, reader_id=reader_id, now_ms=now_ms
+                )
+                home = _merged(home_filter, recent)
+            if home is None:
+                # The query may or may not see what comes while it runs: catching up from here is right for both.
+                seen, removals = recent.end, recent.removals_end
+                home_filter, entries, complete = await self._database.read(
+                    _load, reader_id=reader_id, now_ms=now_ms
+                )
+                home = _Home(home_filter, entries, complete=complete, seen=seen, removals=removals)
+            if home.catch_up(recent) and self._freshness.is_current(load.began, load.reader_id):
+                self._homes.put(load.reader_id, home)
             return home
         finally:
-            self._loads.discard(load)
             if self._loading.get(load.reader_id) is load:
                 del self._loading[load.reader_id]
 
-    def _keep(self, reader_id: int, home: _Home) -> None:
-        if self._homes.put(reader_id, home):
-            for source in _sources(home.home_filter):
-                self._readers_of.setdefault(source, set()).add(reader_id)
-
-    def _dropped(self, reader_id: int, home: _Home) -> None:
-        for source in _sources(home.home_filter):
-            readers = self._readers_of.get(source)
-            if readers is not None:
-                readers.discard(reader_id)
-                if not readers:
-                    del self._readers_of[source]
-
     def clear(self) -> None:
-        """Drop all lists."""
+        """Drop all lists, and the recent posts."""
         self._homes.clear()
-        self._readers_of.clear()
+        self._recent.clear()
         self._freshness.all_changed()
+        self._is_wanted.set()
 
     def apply(self, event: Event) -> None:
         """Update the lists by an event."""
         match event:
-            case PostCreated() | PostDeleted():
-                sources: set[int | str] = {event.author_id, *event.tags}
-                if isinstance(event, PostDeleted):
-                    sources.update(booster_id for _, booster_id in event.boosts)
-                for source in sources:
-                    for reader_id in self._readers_of.get(source, ()):
-                        _change(self._homes[reader_id], event)
-                for load in self._loads:
-                    if len(load.events) < MAX_PENDING:
-                        load.events.append(event)
-                    else:
-                        self._freshness.changed(load.reader_id)
+            case PostCreated():
+                self._recent.add(event)
+            case PostDeleted():
+                self._recent.delete(event)
             case RelationshipChanged():
                 self._forget(event.account_id)
                 self._forget(event.other_id)
@@ -288,6 +323,7 @@ class HomeLists:
                 # Exclusive lists hide their members from home; followed hashtags add unfollowed authors.
                 self._forget(event.account_id)
             case PostEdited():
+                self._recent.edit(event)
                 self._edited(event)
             case AccountChanged() if event.hidden:
                 # Its posts and boosts of them may be in any list.
@@ -312,20 +348,62 @@ class HomeLists:
                 self._homes.pop(reader_id)
         self._freshness.all_changed()
 
+    # The recent posts
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Load recent posts from the store, and again after they were dropped."""
+        ending = asyncio.ensure_future(stop.wait())
+        try:
+            while not stop.is_set():
+                wanted = asyncio.ensure_future(self._is_wanted.wait())
+                await asyncio.wait({ending, wanted}, return_when=asyncio.FIRST_COMPLETED)
+                wanted.cancel()
+                self._is_wanted.clear()
+                if self._recent.floor_id == MAX_ID and not stop.is_set():
+                    try:
+                        await self.load_recent(rest=REST)
+                    except Exception:  # a task's outermost handler: queries answer meanwhile
+                        log.exception("recent posts could not be loaded")
+                    await asyncio.wait({ending}, timeout=RELOAD_S)
+        finally:
+            ending.cancel()
+
+    async def load_recent(self, *, rest: float) -> None:
+        """Load recent posts until all or as many as fit are in memory. `rest`: pause, in times of a query."""
+        recent, loop = self._recent, asyncio.get_running_loop()
+        goes_on = True
+        while goes_on:
+            floor_id, revision, removals = recent.floor_id, recent.revision, recent.removals_end
+            began_s = loop.time()
+            below_id = MAX_ID if floor_id == MAX_ID else floor_id + 1
+            posts = await self._database.read(stored.recent_posts, below_id=below_id, count=CHUNK)
+            if (floor_id, revision) == (recent.floor_id, recent.revision):
+                goes_on = recent.load(posts, is_all=len(posts) < CHUNK, removals=removals)
+            elif floor_id != MAX_ID and recent.floor_id != floor_id:
+                return  # some were dropped, as too many came meanwhile, or all, and another load is due
+            if rest:
+                await asyncio.sleep(max(REST_S, rest * (loop.time() - began_s)))
+
 
 def _weight(home: _Home) -> int:
     return home.weight
 
 
-def _sources(home_filter: HomeFilter) -> tuple[int | str, ...]:
-    """Return the sources of a home list's entries: authors and hashtags."""
-    return (home_filter.reader_id, *home_filter.followed, *home_filter.tags)
-
-
-def _change(home: _Home, event: PostCreated | PostDeleted) -> None:
-    if isinstance(event, PostCreated):
-        home.add(event)
-        return
-    home.remove(event.post_id)
-    for boost_id, _ in event.boosts:
-        home.remove(boost_id)
+def _merged(home_filter: HomeFilter, recent: RecentPosts) -> _Home | None:
+    """Return the home from the recent posts; None if they do not reach far enough."""
+    # Posts of other accounts with a followed hashtag are found by a query alone.
+    if home_filter.tags:
+        return None
+    seen, removals = recent.end, recent.removals_end
+    entries: list[tuple[int, int]] = []
+    for item in recent.newest(home_filter):
+        if item.post_id <= recent.floor_id:
+            break
+        if home_filter.includes(item):
+            entries.append((item.post_id, item.shown_id))
+            if len(entries) == LOADED_IDS:
+                break
+    complete = len(entries) < LOADED_IDS
+    if complete and recent.floor_id:
+        return None
+    return _Home(home_filter, entries[::-1], complete=complete, seen=seen, removals=removals)

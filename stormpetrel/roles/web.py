@@ -158,16 +158,19 @@ async def run(
         # At 500,000 accounts it takes half a second: the first page should not wait for it.
         site.counts.warm(now_ms=clock.now_ms())
         site.activity.warm(now_ms=clock.now_ms())
-        reporting = [asyncio.ensure_future(_reporter(bus.name, config, edge.worker).run(stop))]
+        beside = [
+            asyncio.ensure_future(_reporter(bus.name, config, edge.worker).run(stop)),
+            asyncio.ensure_future(site.home.run(stop)),
+        ]
         if visitors is not None:
             link = AudienceLink(
                 visitors, name=bus.name, data_dir=config.data_dir, on_period=edge.worker.forget_visitors
             )
-            reporting.append(asyncio.ensure_future(link.run(stop)))
+            beside.append(asyncio.ensure_future(link.run(stop)))
         try:
             await edge.serve_until(stop)
         finally:
-            for task in reporting:
+            for task in beside:
                 task.cancel()
     finally:
         site.uploads.close()

@@ -14,7 +14,10 @@ from stormpetrel.model.post import Visibility
 from stormpetrel.model.text import tag_key
 from stormpetrel.model.timeline import (
     NEVER_MS,
+    NO_LANGUAGES,
+    NO_TAGS,
     REPEAT_ENTRIES,
+    FollowedAccounts,
     HomeFilter,
     TimelineItem,
     first_certain,
@@ -42,12 +45,12 @@ def home_filter(connection: Connection, *, reader_id: int, now_ms: int) -> HomeF
     exclusive_list_members, tags = followed_tags.apart_and_tags(connection, reader_id=reader_id)
     return HomeFilter(
         reader_id,
-        followed,
-        {account_id for account_id, _ in hidden},
+        FollowedAccounts(followed),
+        frozenset(account_id for account_id, _ in hidden),
         min((until_ms for _, until_ms in hidden if until_ms), default=NEVER_MS),
         exclusive_list_members,
-        languages,
-        tags,
+        languages or NO_LANGUAGES,
+        tags or NO_TAGS,
     )
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stormpetrel.model.page import Page
-from stormpetrel.model.timeline import GONE, TimelineItem
+from stormpetrel.model.post import Visibility
+from stormpetrel.model.timeline import GONE, RecentPost, TimelineItem
 from stormpetrel.storage.engine.connection import Connection, Row
 from stormpetrel.storage.engine.paging import paged
 from stormpetrel.storage.engine.statement import sql
@@ -70,16 +71,25 @@ class _Heads:
 _HOME_HEADS = _Heads(_FOLLOWED + _OWN)
 _HOME_HEADS_WITHOUT_EXCLUSIVE = _Heads(_FOLLOWED + _NOT_APART + _OWN)
 _LIST_HEADS = _Heads(_LISTED)
+_BOOST_AUTHOR = (
+    "CASE WHEN p.boost_of_id IS NULL THEN 0 ELSE coalesce((SELECT b.author_id FROM posts b "
+    "JOIN accounts ba ON ba.id = b.author_id AND ba.state = 'active' "
+    f"WHERE b.id = p.boost_of_id AND b.hidden = FALSE), {GONE}) END"
+)
 _ITEM_COLUMNS = (
     "p.id, p.author_id, p.visibility, coalesce(p.in_reply_to_account_id, 0), "
-    f"CASE WHEN p.hidden AND p.author_id <> :reader_id THEN {GONE} "
-    "WHEN p.boost_of_id IS NULL THEN 0 ELSE coalesce((SELECT b.author_id FROM posts b "
-    f"JOIN accounts ba ON ba.id = b.author_id AND ba.state = 'active' "
-    f"WHERE b.id = p.boost_of_id AND b.hidden = FALSE), {GONE}) END, "
+    f"CASE WHEN p.hidden AND p.author_id <> :reader_id THEN {GONE} ELSE {_BOOST_AUTHOR} END, "
     "p.visibility = 3 AND EXISTS (SELECT 1 FROM mentions m WHERE m.post_id = p.id AND m.account_id = :reader_id), "
     "p.language, (SELECT pa.silenced FROM accounts pa WHERE pa.id = p.author_id), coalesce(p.boost_of_id, 0)"
 )
 _ITEMS = sql(f"SELECT {_ITEM_COLUMNS} FROM posts p WHERE p.id IN :post_ids[]")
+_RECENT = sql(
+    f"SELECT p.id, p.author_id, p.visibility, coalesce(p.in_reply_to_account_id, 0), {_BOOST_AUTHOR}, "
+    "coalesce(p.boost_of_id, 0), p.language, (p.hidden OR a.state <> 'active') "
+    "FROM posts p JOIN accounts a ON a.id = p.author_id "
+    "WHERE p.id < :below_id ORDER BY p.id DESC LIMIT :count"
+)
+_MENTIONED = sql("SELECT post_id, account_id FROM mentions WHERE post_id IN :post_ids[]")
 # Only ids at first, from the index alone: of 80 authors' posts, only 80 are needed.
 _OF_AUTHOR = (
     "SELECT p.id FROM posts p "
@@ -179,6 +189,30 @@ def _item(row: Row, tagged_ids: set[int]) -> TimelineItem:
         author_silenced=bool(row[7]),
         boost_of_id=row[8],
     )
+
+
+def recent_posts(connection: Connection, *, below_id: int, count: int) -> list[RecentPost]:
+    """Return the instance's newest posts with a lower id, newest first."""
+    rows = connection.all(_RECENT, below_id=below_id, count=count)
+    direct = [row[0] for row in rows if row[2] == Visibility.DIRECT]
+    mentioned: dict[int, list[int]] = {}
+    if direct:
+        for post_id, account_id in connection.all(_MENTIONED, post_ids=direct):
+            mentioned.setdefault(post_id, []).append(account_id)
+    return [
+        RecentPost(
+            post_id=row[0],
+            author_id=row[1],
+            visibility=row[2],
+            in_reply_to_account_id=row[3],
+            boost_author_id=row[4],
+            boost_of_id=row[5],
+            language=row[6],
+            hidden=bool(row[7]),
+            mentioned_ids=tuple(mentioned.get(row[0], ())),
+        )
+        for row in rows
+    ]
 
 
 def home_items(

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import Any
 
 import pytest
 
 from stormpetrel.model.event import AllChanged, PostCreated, RelationshipChanged
+from stormpetrel.model.ids import MAX_ID
+from stormpetrel.model.moderation import COMMAND_LINE
 from stormpetrel.model.page import Page
 from stormpetrel.readers import home as module
-from stormpetrel.readers.home import LOADED_IDS, MAX_IDS
-from stormpetrel.rules import posts
+from stormpetrel.readers import recent as recent_module
+from stormpetrel.readers.home import ENTRY_BYTES, ID_BYTES, LOADED_IDS, MAX_IDS, SLACK_IDS
+from stormpetrel.readers.recent import RecentPosts
+from stormpetrel.rules import moderation, posts
 from stormpetrel.storage.engine.database import Database
 from tests.community import Community, actions_of, boost, follow, mute
 from tests.readers.watched import NEWEST, Watched, watched
 from tests.store import Store
+
+PLAIN_BYTES = ENTRY_BYTES + ID_BYTES * (MAX_IDS + SLACK_IDS)
+"""The weight of a home whose reader follows no account."""
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -31,6 +39,124 @@ def test_memory_says_what_the_store_says_after_each_thing_that_happens(store: St
         for reader in community.people:
             for page in community.pages():
                 assert await watched.page(reader, page) == watched.stored(reader, page), page
+
+    watched(store, body)
+
+
+@pytest.mark.parametrize("capacity", [8, 1_000])
+@pytest.mark.parametrize("seed", range(4))
+def test_homes_merged_from_recent_posts_are_those_of_the_store(
+    store: Store, monkeypatch: pytest.MonkeyPatch, seed: int, capacity: int
+) -> None:
+    monkeypatch.setattr(module, "CHUNK", 3)
+    monkeypatch.setattr(recent_module, "DROPPED_AT_ONCE", 2)
+
+    async def body(watched: Watched) -> None:
+        community = Community(store).settle()
+        pick = random.Random(seed)
+        for action in [*actions_of(seed), *actions_of(seed + 2000)]:
+            community.act(action)
+            if pick.random() < 0.2:
+                watched.homes._homes.clear()
+            if pick.random() < 0.3 and watched.recent.floor_id == MAX_ID:
+                await watched.homes.load_recent(rest=0)
+            for reader in pick.sample(community.people, 2):
+                page = pick.choice(community.pages())
+                assert await watched.page(reader, page) == watched.stored(reader, page), (action, page)
+        await watched.homes.load_recent(rest=0)
+        watched.homes._homes.clear()
+        for reader in community.people:
+            for page in community.pages():
+                assert await watched.page(reader, page) == watched.stored(reader, page), page
+        assert len(watched.recent) <= capacity
+
+    watched(store, body, recent=RecentPosts(capacity=capacity))
+
+
+def test_a_first_home_reads_no_post_from_the_store(store: Store) -> None:
+    async def body(watched: Watched) -> None:
+        reader, friend = store.person(), store.person()
+        follow(store, reader, friend)
+        ids = [store.post(friend) for _ in range(3)]
+        await watched.homes.load_recent(rest=0)
+        seen: list[str] = []
+        plain = watched.database.read
+
+        async def read(fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+            seen.append(fn.__name__)
+            return await plain(fn, *args, **kwargs)
+
+        watched.database.read = read  # type: ignore[method-assign]
+        assert await watched.page(reader) == ids[::-1] == watched.stored(reader)
+        assert seen == ["home_filter"]
+
+    watched(store, body)
+
+
+@pytest.mark.parametrize("change", ["delete", "hide", "suspend"])
+def test_what_disappears_while_recent_posts_are_read_is_in_no_home(store: Store, change: str) -> None:
+    async def body(watched: Watched) -> None:
+        reader, friend = store.person(), store.person()
+        follow(store, reader, friend)
+        kept, gone = store.post(friend), store.post(friend)
+        gate = asyncio.Event()
+        watched.database.gates = [gate]
+        load = asyncio.create_task(watched.homes.load_recent(rest=0))
+        while watched.database.gates:
+            await asyncio.sleep(0)
+        match change:
+            case "delete":
+                store.do(posts.delete_post, author_id=friend, post_id=gone, now_ms=store.now_ms)
+            case "hide":
+                store.do(moderation.hide, COMMAND_LINE, post_id=gone, reason="x", now_ms=store.now_ms)
+            case "suspend":
+                store.do(moderation.suspend, COMMAND_LINE, account_id=friend, reason="x", now_ms=store.now_ms)
+        gate.set()
+        await load
+        expected = [] if change == "suspend" else [kept]
+        assert await watched.page(reader) == expected == watched.stored(reader)
+        if change == "hide":
+            assert await watched.page(friend) == [gone, kept] == watched.stored(friend)
+
+    watched(store, body)
+
+
+def test_a_reader_of_many_accounts_gets_the_newest_posts_of_all(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOADED_IDS", 3)
+
+    async def body(watched: Watched) -> None:
+        reader = store.person()
+        friends = [store.person() for _ in range(8)]
+        for friend in friends:
+            follow(store, reader, friend)
+        pick = random.Random(1)
+        for _ in range(30):
+            store.post(pick.choice(friends))
+        await watched.homes.load_recent(rest=0)
+        assert await watched.page(reader) == watched.stored(reader)
+
+    watched(store, body)
+
+
+def test_a_worker_loads_recent_posts_when_it_starts_and_again_when_they_were_dropped(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RELOAD_S", 0.01)
+
+    async def body(watched: Watched) -> None:
+        store.post(store.person())
+        stop = asyncio.Event()
+        task = asyncio.create_task(watched.homes.run(stop))
+        for _ in range(2):
+            while watched.recent.floor_id:
+                await asyncio.sleep(0.01)
+            assert len(watched.recent) == 1
+            watched.homes.apply(AllChanged())
+            assert len(watched.recent) == 0
+        stop.set()
+        await task
 
     watched(store, body)
 
@@ -179,7 +305,7 @@ def test_who_came_longest_ago_is_dropped_first_and_costs_one_query(store: Store)
         assert watched.database.reads == reads + 1
         assert len(watched.homes) == 2
 
-    watched(store, body, max_weight=2 * MAX_IDS + 10)
+    watched(store, body, max_weight=2 * PLAIN_BYTES + 10)
 
 
 def test_a_list_too_heavy_for_memory_is_answered_and_drives_out_no_other(store: Store) -> None:
@@ -191,16 +317,11 @@ def test_a_list_too_heavy_for_memory_is_answered_and_drives_out_no_other(store: 
         for _ in range(2):
             assert await watched.page(heavy) == [post_id]
         assert (watched.homes.holds(plain), watched.homes.holds(heavy)) == (True, False)
-        assert watched.homes._readers_of.keys() == {plain}
 
-    watched(store, body, max_weight=MAX_IDS)
+    watched(store, body, max_weight=PLAIN_BYTES)
 
 
-def test_a_load_that_takes_too_long_for_its_events_is_answered_and_not_cached(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "MAX_PENDING", 3)
-
+def test_a_load_that_takes_too_long_for_its_events_is_answered_and_not_cached(store: Store) -> None:
     async def body(watched: Watched) -> None:
         reader = store.person()
         gate = asyncio.Event()
@@ -210,15 +331,12 @@ def test_a_load_that_takes_too_long_for_its_events_is_answered_and_not_cached(
             await asyncio.sleep(0)
         for _ in range(5):
             store.post(reader)
-        (load,) = watched.homes._loads
-        assert len(load.events) == 3
-        # A request after these posts begins a load of its own, which has them all.
-        assert await watched.page(reader) == watched.stored(reader)
         gate.set()
-        await first
+        assert await first == []
+        assert len(watched.homes) == 0
         assert await watched.page(reader) == watched.stored(reader)
 
-    watched(store, body)
+    watched(store, body, recent=RecentPosts(capacity=3))
 
 
 def test_nothing_is_left_of_lists_that_were_dropped(store: Store) -> None:
@@ -229,12 +347,11 @@ def test_nothing_is_left_of_lists_that_were_dropped(store: Store) -> None:
             await watched.page(reader)
         for reader in readers:
             watched.homes.apply(RelationshipChanged(reader, 12345))
-        assert (len(watched.homes), watched.homes._homes.weight, watched.homes._readers_of) == (0, 0, {})
-        assert not watched.homes._loads
+        assert (len(watched.homes), watched.homes._homes.weight, watched.homes._loading) == (0, 0, {})
         for reader in readers:
             await watched.page(reader)
         watched.homes.apply(AllChanged())
-        assert (len(watched.homes), watched.homes._homes.weight, watched.homes._readers_of) == (0, 0, {})
+        assert (len(watched.homes), watched.homes._homes.weight, len(watched.recent)) == (0, 0, 0)
 
     watched(store, body)
 
@@ -263,13 +380,15 @@ def test_a_list_stays_bounded_however_much_is_posted(store: Store) -> None:
         await watched.page(reader)
         for step in range(3 * MAX_IDS):
             watched.homes.apply(PostCreated(post_id=first + 1 + step, author_id=reader, visibility=0))
+            await watched.page(reader)
         (home,) = watched.homes._homes.values()
-        assert len(home.ids) <= MAX_IDS + 100
+        assert len(home.ids) <= MAX_IDS + SLACK_IDS
         assert not home.complete
         # An old post that arrives late is left to the store. A duplicate counts once.
         watched.homes.apply(PostCreated(post_id=first, author_id=reader, visibility=0))
         watched.homes.apply(PostCreated(post_id=home.ids[-1], author_id=reader, visibility=0))
-        assert home.ids == sorted(set(home.ids))
+        await watched.page(reader)
+        assert list(home.ids) == sorted(set(home.ids))
         assert first not in home.ids
         assert await watched.page(reader, Page(limit=1, max_id=home.ids[0])) == [first]
 

@@ -12,6 +12,7 @@ from stormpetrel.model.event import Event
 from stormpetrel.model.page import Page
 from stormpetrel.readers.flags import MAX_FLAGS, ReaderFlags
 from stormpetrel.readers.home import HomeLists
+from stormpetrel.readers.recent import RecentPosts
 from stormpetrel.rules import timelines
 from stormpetrel.storage.engine.database import Database
 from tests.store import Store
@@ -42,6 +43,7 @@ class Watched:
     store: Store
     database: Counting
     homes: HomeLists
+    recent: RecentPosts
     flags: ReaderFlags
     events: list[Event] = field(default_factory=list)
 
@@ -52,17 +54,24 @@ class Watched:
         return timelines.home(self.store.connection, reader_id=reader, page=page, now_ms=self.store.now_ms)
 
 
-def watched(store: Store, body: Callable[[Watched], Awaitable[None]], *, max_weight: int = 1_000_000) -> None:
+def watched(
+    store: Store,
+    body: Callable[[Watched], Awaitable[None]],
+    *,
+    max_weight: int = 1_000_000,
+    recent: RecentPosts | None = None,
+) -> None:
     """Run `body` in a loop. Each `store.do` in it notifies the lists at once."""
+    recent = RecentPosts() if recent is None else recent
 
     async def run() -> None:
         database = Counting(store.url)
         await database.open()
-        homes = HomeLists(database, max_weight=max_weight, clock_ms=lambda: store.now_ms)
+        homes = HomeLists(database, max_weight=max_weight, clock_ms=lambda: store.now_ms, recent=recent)
         flags = ReaderFlags(database, max_flags=2 * MAX_FLAGS)
         try:
             with telling(store, homes, flags):
-                await body(Watched(store, database, homes, flags))
+                await body(Watched(store, database, homes, recent, flags))
         finally:
             await database.close()
 

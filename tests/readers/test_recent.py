@@ -1,0 +1,173 @@
+"""The newest posts in memory: order, late ones, removed ones, and the bound."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from stormpetrel.model.event import PostCreated, PostDeleted, PostEdited
+from stormpetrel.model.ids import MAX_ID
+from stormpetrel.model.timeline import FollowedAccounts, HomeFilter, RecentPost
+from stormpetrel.readers import recent as module
+from stormpetrel.readers.recent import RecentPosts
+
+READER, FRIEND, OTHER = 1, 2, 3
+HOME = HomeFilter(READER, FollowedAccounts({FRIEND: True}), frozenset())
+
+
+def post(post_id, author_id=FRIEND, **facts):
+    return PostCreated(post_id=post_id, author_id=author_id, visibility=0, **facts)
+
+
+def stored(post_id, author_id=FRIEND, **facts):
+    defaults = {"visibility": 0, "in_reply_to_account_id": 0, "boost_author_id": 0, "boost_of_id": 0}
+    return RecentPost(post_id, author_id, **(defaults | {"language": "", "hidden": False} | facts))
+
+
+def ids(items):
+    return [item.post_id for item in items]
+
+
+def test_posts_are_told_newest_first_also_those_that_came_late_or_twice():
+    recent = RecentPosts()
+    for post_id in (10, 30, 20, 20, 10):
+        recent.add(post(post_id))
+    recent.add(post(25, READER))
+    recent.add(post(26, OTHER))
+    assert ids(recent.newest(HOME)) == [30, 25, 20, 10]
+
+
+@pytest.mark.parametrize("count", [module.FEW, module.FEW + 5])
+def test_new_posts_are_found_whether_they_are_few_or_many_also_late_ones(count):
+    recent = RecentPosts()
+    for post_id in (10, 100):
+        recent.add(post(post_id))
+    seen = recent.end
+    recent.add(post(50))
+    for number in range(count - 2):
+        recent.add(post(200 + number, OTHER))
+    recent.add(post(300))
+    assert sorted(ids(recent.since(seen, HOME))) == [50, 300]
+    assert recent.since(recent.end, HOME) == []
+
+
+def test_every_way_finds_the_same_new_posts(monkeypatch):
+    pick = random.Random(7)
+    home = HomeFilter(READER, FollowedAccounts(dict.fromkeys(range(2, 9), True)), frozenset())
+    for _ in range(50):
+        recent = RecentPosts()
+        for _ in range(20):
+            recent.add(post(pick.randrange(1, 1_000), pick.randrange(1, 15)))
+        seen = recent.end
+        for _ in range(pick.randrange(40)):
+            recent.add(post(pick.randrange(1, 1_000), pick.randrange(1, 15)))
+        found = []
+        for few in (0, 1_000):
+            monkeypatch.setattr(module, "FEW", few)
+            found.append(sorted(ids(recent.since(seen, home))))
+        assert found[0] == found[1]
+
+
+def test_a_removed_post_is_told_as_removed_and_not_as_new():
+    recent = RecentPosts()
+    seen, removals = recent.end, recent.removals_end
+    recent.add(post(10))
+    recent.add(post(11, OTHER, boost_of_id=10, boost_author_id=FRIEND))
+    recent.delete(PostDeleted(post_id=10, author_id=FRIEND, boosts=((11, OTHER),)))
+    assert recent.since(seen, HOME) == []
+    assert list(recent.newest(HOME)) == []
+    assert sorted(recent.removed_since(removals)) == [10, 11]
+    assert recent.removed_since(recent.removals_end) == []
+
+
+def test_the_oldest_go_when_there_are_too_many_and_a_reader_of_them_learns_it(monkeypatch):
+    monkeypatch.setattr(module, "DROPPED_AT_ONCE", 3)
+    recent = RecentPosts(capacity=5)
+    recent.load([stored(2), stored(1)], is_all=True, removals=0)
+    assert recent.floor_id == 0
+    seen = recent.end
+    for post_id in range(10, 14):
+        recent.add(post(post_id))
+    assert (ids(recent.newest(HOME)), recent.floor_id) == ([13, 12, 11], 10)
+    assert recent.since(seen, HOME) is None
+    assert ids(recent.since(recent.end - 1, HOME)) == [13]
+
+
+def test_removals_that_were_forgotten_are_unknown(monkeypatch):
+    recent = RecentPosts()
+    for post_id in range(1, module.MAX_REMOVALS + 2):
+        recent.delete(PostDeleted(post_id=post_id, author_id=FRIEND))
+    assert recent.removed_since(0) is None
+    assert len(recent.removed_since(1)) == module.MAX_REMOVALS
+
+
+def test_older_posts_are_loaded_below_the_newest_without_those_that_were_deleted_meanwhile():
+    recent = RecentPosts()
+    assert recent.floor_id == MAX_ID
+    recent.add(post(40))
+    removals = recent.removals_end
+    recent.delete(PostDeleted(post_id=30, author_id=FRIEND))
+    assert recent.load([stored(40), stored(30), stored(20)], is_all=False, removals=removals)
+    assert (ids(recent.newest(HOME)), recent.floor_id) == ([40, 20], 19)
+    assert not recent.load([stored(10)], is_all=True, removals=recent.removals_end)
+    assert (ids(recent.newest(HOME)), recent.floor_id) == ([40, 20, 10], 0)
+    # What was loaded later is not new to a home that is in memory.
+    assert recent.since(0, HOME) == [item for item in recent.newest(HOME) if item.post_id == 40]
+
+
+def test_the_facts_of_a_post_are_those_of_its_event_and_of_the_store():
+    recent = RecentPosts()
+    recent.add(
+        PostCreated(
+            post_id=5,
+            author_id=FRIEND,
+            visibility=3,
+            in_reply_to_account_id=9,
+            mentioned_ids=(READER,),
+            language="de",
+        )
+    )
+    recent.load(
+        [
+            stored(4, visibility=3, mentioned_ids=(8,), boost_of_id=2, boost_author_id=7),
+            stored(3, hidden=True),
+        ],
+        is_all=True,
+        removals=0,
+    )
+    new, old, hidden = recent.newest(HOME)
+    assert (new.visibility, new.in_reply_to_account_id, new.mentions_reader, new.language) == (
+        3,
+        9,
+        True,
+        "de",
+    )
+    assert (old.mentions_reader, old.boost_of_id, old.boost_author_id) == (False, 2, 7)
+    assert not HOME.includes(hidden)
+    own = HomeFilter(FRIEND, FollowedAccounts({}), frozenset())
+    assert own.includes(list(recent.newest(own))[-1])
+    recent.edit(PostEdited(post_id=5, author_id=FRIEND, visibility=3, languages=("en", "de")))
+    assert next(recent.newest(HOME)).language == "en"
+
+
+def test_posts_with_a_followed_hashtag_are_new_whoever_wrote_them_unless_moderators_silenced_them():
+    recent = RecentPosts()
+    seen = recent.end
+    recent.add(post(1, OTHER, tags=("gale",)))
+    recent.add(post(2, OTHER, tags=("gale",), author_silenced=True))
+    recent.add(post(3, OTHER, tags=("swell",)))
+    home = HomeFilter(READER, FollowedAccounts({}), frozenset(), tags={"gale": 1})
+    items = recent.since(seen, home)
+    assert [(item.post_id, home.includes(item)) for item in items] == [(1, True), (2, False)]
+    recent.delete(PostDeleted(post_id=1, author_id=OTHER))
+    assert ids(recent.since(seen, home)) == [2]
+
+
+def test_after_clearing_nothing_is_held_and_old_serials_are_unknown():
+    recent = RecentPosts()
+    recent.add(post(1))
+    recent.clear()
+    assert (len(recent), recent.floor_id, list(recent.newest(HOME))) == (0, MAX_ID, [])
+    assert recent.since(0, HOME) is None
+    assert recent.since(recent.end, HOME) == []
