@@ -111,3 +111,42 @@ def wait_for(url, process, log):
                 return
         except OSError:
             time.sleep(0.1)
+
+
+# Stands for the Python of a version: says that it suits, whether it can make an environment, how it was built.
+INTERPRETER = """#!/bin/sh
+case "$2" in
+  *version_info*) echo True ;;
+  *ensurepip*) {complete} ;;
+  *CONFIG_ARGS*) {optimized} ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("found", "chosen"),
+    [
+        ({"python3.14": (True, False), "python3.12": (True, True)}, "python3.12"),
+        ({"python3.14": (True, True), "python3.12": (True, True)}, "python3.14"),
+        ({"python3.14": (False, True), "python3.12": (True, True)}, "python3.12"),
+    ],
+)
+def test_a_python_that_can_make_environments_and_was_built_with_optimizations_goes_first(
+    tmp_path, found, chosen
+):
+    for name in ("python3.14", "python3.13", "python3.12", "python3.11", "python3"):
+        answers = found.get(name)
+        script = "#!/bin/sh\nexit 1\n"
+        if answers is not None:
+            complete, optimized = ("true" if one else "exit 1" for one in answers)
+            script = INTERPRETER.format(complete=complete, optimized=optimized)
+        (tmp_path / name).write_text(script)
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run(
+        [ROOT / "tools" / "find-python"],
+        env={"PATH": f"{tmp_path}:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == str(tmp_path / chosen)
