@@ -1,4 +1,4 @@
-"""After STOP the carrier gets one confirmation and nothing else, also not what was queued before."""
+"""After STOP the carrier gets one confirmation and nothing else, also no text that was queued before."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ ACKNOWLEDGED_P99_S, ACKNOWLEDGED_ON_BUSY_MACHINE_S = 0.5, 5.0
 def text_in_meanwhile(place: CarrierPlace, *, seconds: float, per_s: float) -> list[tuple[Member, str]]:
     """Let texts come in for a time, each acknowledged before the next; return them in order.
 
-    The order is promised for what is acknowledged on one link.
+    The order is promised for the texts that are acknowledged on one link.
     """
     texts: list[tuple[Member, str]] = []
     took: list[float] = []

@@ -1,4 +1,4 @@
-"""Images: what is read, what is written again, and the bounds of both."""
+"""Images: the formats that are read, the files that are written, and the bounds of both."""
 
 from __future__ import annotations
 

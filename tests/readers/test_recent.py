@@ -112,7 +112,7 @@ def test_older_posts_are_loaded_below_the_newest_without_those_that_were_deleted
     assert (ids(recent.newest(HOME)), recent.floor_id) == ([40, 20], 19)
     assert not recent.load([stored(10)], is_all=True, removals=recent.removals_end)
     assert (ids(recent.newest(HOME)), recent.floor_id) == ([40, 20, 10], 0)
-    # What was loaded later is not new to a home that is in memory.
+    # Posts that were loaded later are not new to a home that is in memory.
     assert recent.since(0, HOME) == [item for item in recent.newest(HOME) if item.post_id == 40]
 
 
