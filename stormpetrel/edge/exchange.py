@@ -22,6 +22,7 @@ from stormpetrel.edge.rejections import FAILED
 from stormpetrel.edge.streams import ClientDisconnected, EventStream
 from stormpetrel.edge.wire import Wire
 from stormpetrel.edge.worker import EdgeWorker
+from stormpetrel.shield.counters import TURNED_AWAY
 from stormpetrel.shield.identify import Visit
 from stormpetrel.shield.queues import RUNNING, Ticket
 
@@ -338,6 +339,8 @@ class HttpExchange:
             self._status = message["status"]
             if self._status >= 500:
                 self.worker.shield.failed(self.ticket)
+            if self._status in TURNED_AWAY:
+                self.worker.shield.counters.turned_away(self.ticket, self._status, epoch_s=self.worker.second)
             self._headers = list(message.get("headers", ()))
             return
         if kind != "http.response.body":

@@ -20,6 +20,9 @@ from stormpetrel.shield.reports import (
 Table = dict[str, dict[str, int]]
 _EXCESS = ("ceiling/", "deny/", "queue/identity")
 """The beginnings of the policy lines that refuse a client for what it did itself."""
+LIMITED = 429
+TURNED_AWAY = {LIMITED: "application/limit", 503: "application/busy"}
+"""The policy lines of answers by which the application refuses: a client's own limit, and no capacity for a write."""
 GIVES_UP_S = 1.0
 """A client that leaves sooner has not given up: people wait for longer, and a program may leave to be counted."""
 
@@ -62,11 +65,14 @@ class Counters:
             self.count(ticket, EXCESS)
         self.because[because] += 1
         if ticket.is_known:
-            self._refusals.append(
-                IdentityRefusal(
-                    epoch_s, identity_text(*ticket.identity), ticket.application, ticket.channel, because
-                )
-            )
+            self._refuse(ticket, because, epoch_s)
+
+    def turned_away(self, ticket: Ticket, status: int, *, epoch_s: float) -> None:
+        """Count an answer by which the application refused, besides as served. `status`: a key of TURNED_AWAY."""
+        because = TURNED_AWAY[status]
+        self.because[because] += 1
+        if ticket.is_known and status != LIMITED:
+            self._refuse(ticket, because, epoch_s)
 
     def left(self, ticket: Ticket, *, at_s: float) -> None:
         """Count a client that disconnected while it waited; as its own excess, unless the wait can be the reason."""
@@ -94,6 +100,13 @@ class Counters:
         self._refusals.clear()
         self.because.clear()
         return counts, because, refusals
+
+    def _refuse(self, ticket: Ticket, because: str, epoch_s: float) -> None:
+        self._refusals.append(
+            IdentityRefusal(
+                epoch_s, identity_text(*ticket.identity), ticket.application, ticket.channel, because
+            )
+        )
 
     def _begin(self, key: tuple[int, str, str, str]) -> None:
         lane, channel, application, outcome = key

@@ -83,7 +83,7 @@ class App:
             raise RuntimeError("this page fails on purpose")
         if "hot" in scope and not path.startswith("/hot/private"):
             scope["hot"].keep(self.tags(path))
-        status = 404 if path.startswith("/hot/missing") else 200
+        status = 503 if path.startswith("/hot/busy") else 404 if path.startswith("/hot/missing") else 200
         await self.answer(send, self.page, status=status, headers=headers)
 
     async def echo(self, scope: Any, receive: Any, send: Any) -> None:

@@ -133,6 +133,14 @@ def test_a_report_tells_of_members_by_application_and_of_pages_from_memory() -> 
         assert place.call(place.server.worker.shield_report).classes == {}
 
 
+def test_a_report_counts_each_request_that_the_application_had_no_capacity_for() -> None:
+    with a_place() as place:
+        for _ in range(3):
+            assert place.ask(get("/hot/busy")).status == 503
+        place.until(lambda: place.server.worker.gate.running == 0)
+        assert place.call(place.server.worker.shield_report).because == {"application/busy": 3}
+
+
 def test_mode_overcompensate_gives_everybody_a_page_even_applications() -> None:
     with a_place(shield={"mode": "overcompensate"}) as place:
         worker = place.server.worker

@@ -30,6 +30,19 @@ def test_errors_and_excess_are_counted_besides_and_of_known_clients_alone():
     assert counters.take()[0].known == {}
 
 
+def test_refusals_of_the_application_are_counted_by_reason_and_a_busy_one_is_collateral():
+    counters = Counters()
+    for status in (429, 503, 503):
+        counters.count(ticket(), "served")
+        counters.turned_away(ticket(), status, epoch_s=5.0)
+    counts, because, refusals = counters.take()
+    assert counts.channels == {"apps": {"served": 3}}
+    assert because == {"application/limit": 1, "application/busy": 2}
+    assert [(one.identity, one.application, one.because) for one in refusals] == [
+        ("account:1", "Tusky", "application/busy")
+    ] * 2
+
+
 def test_only_a_client_that_waited_for_others_has_given_up():
     # One client could turn a channel of the status page red: it sends many requests, and leaves at once.
     counters = Counters()
