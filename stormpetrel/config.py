@@ -40,6 +40,17 @@ class StatusConfig:
         "folder, or s3://BUCKET/PREFIX with the keys s3_… of [media], to which the status page is written each "
         "minute as static files; empty: none",
     )
+    max_subscriptions: int = _key(
+        50_000,
+        "maximum number of subscriptions to the status page, by mail and webhook together; 0: none",
+        low=0,
+        high=1_000_000,
+    )
+    webhooks_per_host: int = _key(20, "maximum number of webhooks on one host", low=1, high=100_000)
+    private_webhooks: bool = _key(
+        False,  # noqa: FBT003 - a key's default
+        "webhooks may use http:// and addresses of private networks; for tests and closed networks",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,9 @@ from stormpetrel.rules.mail import LinkWanted, send_wanted
 from stormpetrel.rules.notifications import notify_admins_of_sign_up, notify_post_subscribers
 from stormpetrel.rules.polls import end_poll
 from stormpetrel.rules.scheduled import post_scheduled
+from stormpetrel.rules.status_subscriptions import StatusMailWanted
+from stormpetrel.rules.status_subscriptions import send_wanted as send_status_mail_wanted
+from stormpetrel.rules.status_updates import StatusUpdateJob, split
 from stormpetrel.storage.engine.connection import Connection
 
 
@@ -49,6 +52,8 @@ _decode_post_edited = msgspec.json.Decoder(_PostEdited).decode
 _decode_events = msgspec.json.Decoder(list[Event]).decode
 _decode_post_notices = msgspec.json.Decoder(_PostNotices).decode
 _decode_link_wanted = msgspec.json.Decoder(LinkWanted).decode
+_decode_status_mail_wanted = msgspec.json.Decoder(StatusMailWanted).decode
+_decode_status_update = msgspec.json.Decoder(StatusUpdateJob).decode
 _decode_sign_up = msgspec.json.Decoder(_SignUp).decode
 
 
@@ -113,6 +118,16 @@ def _scheduled_post(connection: Connection, payload: str, now_ms: int) -> None:
     )
 
 
+def _status_mail_wanted(connection: Connection, payload: str, now_ms: int) -> None:
+    """Send the mail that confirms a subscription to the status page."""
+    send_status_mail_wanted(connection, wanted=_decode_status_mail_wanted(payload), now_ms=now_ms)
+
+
+def _status_update(connection: Connection, payload: str, now_ms: int) -> None:
+    """Queue the mails and calls of an update of the status page."""
+    split(connection, status_update_id=_decode_status_update(payload).status_update_id, now_ms=now_ms)
+
+
 DELIVERIES: dict[str, Deliver] = {
     "erase_account": _erase_account,
     "events": _events,
@@ -122,4 +137,6 @@ DELIVERIES: dict[str, Deliver] = {
     "post_notices": _post_notices,
     "scheduled_post": _scheduled_post,
     "sign_up": _sign_up,
+    "status_mail_wanted": _status_mail_wanted,
+    "status_update": _status_update,
 }

@@ -68,6 +68,20 @@ class Attempt:
         self._drained.lost += not done
         return done
 
+    async def advance(self, effect: Callable[[Connection], object]) -> bool:
+        """Apply a part of the job and extend its lease in one transaction; return False if the lease was lost.
+
+        Then nothing was changed. Raise Busy when the store fails, and any error of `effect`.
+        """
+        async with self._lock:
+            longer = await self._db.write_as(
+                URGENCY, 10.0, _advance, self.job, effect, until_ms=self._clock_ms() + LEASE_MS
+            )
+            if longer is None:
+                return False
+            self.job = longer
+        return True
+
     async def renew_until(self, ended: asyncio.Event) -> None:
         """Extend the lease repeatedly until the job ended or another courier got it."""
         while True:
@@ -215,6 +229,15 @@ class Dispatch:
         await self.db.write_as(URGENCY, 10.0, outbox.bury, job, error=why, now_ms=self.clock_ms())
         self.drained.buried += 1
         log.error("gave up on job %d (%s): %s", job.id, job.kind, why)
+
+
+def _advance(
+    connection: Connection, job: LeasedJob, effect: Callable[[Connection], object], *, until_ms: int
+) -> LeasedJob | None:
+    longer = outbox.renew(connection, job, until_ms=until_ms)
+    if longer is not None:
+        effect(connection)
+    return longer
 
 
 def _finish(connection: Connection, job: LeasedJob, effect: Callable[[Connection], object] | None) -> bool:

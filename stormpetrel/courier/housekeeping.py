@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 
 from stormpetrel.config import RetentionConfig
 from stormpetrel.model.ids import first_id_at
+from stormpetrel.model.status_subscription import PENDING_KEPT_MS, UPDATES_KEPT_MS
 from stormpetrel.rules import deletion, media
 from stormpetrel.rules.access import COMMAND_LINE_CLIENT_ID, SESSION_AGE_S
 from stormpetrel.storage import housekeeping as stored
-from stormpetrel.storage import quotas
+from stormpetrel.storage import quotas, status_subscriptions, status_updates
 from stormpetrel.storage.engine.database import Database
 
 EVERY_S = 60.0
@@ -69,6 +70,11 @@ class Housekeeping:
             await self._old("suspended", deletion.delete_suspended, batch=FEW, **suspended_ms)
         if kept_ms := days.dead_jobs_days * DAY_MS:
             await self._old("dead_jobs", stored.remove_dead_jobs, before_ms=now_ms - kept_ms)
+        pending_end_ms = max(0, now_ms - PENDING_KEPT_MS)
+        await self._old(
+            "status_pending", status_subscriptions.remove_old_pending, before_id=first_id_at(pending_end_ms)
+        )
+        await self._old("status_updates", status_updates.remove_old, before_ms=now_ms - UPDATES_KEPT_MS)
         await self._quotas(now_ms)
         if kept_ms := days.applications_days * DAY_MS:
             await self._applications(first_id_at(max(0, now_ms - kept_ms)))

@@ -11,6 +11,7 @@ from stormpetrel import clock
 from stormpetrel.config import Config
 from stormpetrel.courier.mailer import MailFailed
 from stormpetrel.model.mail import Letter, Notice, Purpose, link_token
+from stormpetrel.model.status_subscription import SUBSCRIPTION_PATH
 from stormpetrel.model.text import one_line
 
 _CONFIRM = (
@@ -114,6 +115,22 @@ If that was you, you need not do anything. If not, check your phone settings and
 {base_url}/settings/phone
 {base_url}/auth/password/new""",
 )
+_STATUS_CONFIRM = (
+    "Please confirm your subscription",
+    """someone, probably you, wants e-mails about incidents and maintenance of {title} at this address. To get them,
+open this page and press the button:
+
+{link}
+
+The link works for two days. If you did not ask for this, ignore this e-mail: you will get no others.""",
+)
+_STATUS_KNOWN = (
+    "You are subscribed already",
+    """someone, probably you, asked for e-mails about incidents and maintenance of {title} at this address. It is
+subscribed already, and nothing has changed. Choose what you get, or unsubscribe, on this page:
+
+{link}""",
+)
 _TEST = ("Test e-mail", """this is the test e-mail you asked for. {title} can send e-mail.""")
 
 _SAID = {
@@ -128,6 +145,8 @@ _SAID = {
     Notice.ADDRESS_IN_USE.value: _ADDRESS_IN_USE,
     Notice.APPROVED.value: _APPROVED,
     Notice.PHONE_CHANGED.value: _PHONE_CHANGED,
+    Notice.STATUS_CONFIRM.value: _STATUS_CONFIRM,
+    Notice.STATUS_KNOWN.value: _STATUS_KNOWN,
     Notice.TEST.value: _TEST,
 }
 _PATHS = {
@@ -135,6 +154,8 @@ _PATHS = {
     Purpose.ADDRESS.value: "/auth/confirm",
     Purpose.RESET.value: "/auth/password/edit",
     Purpose.SIGN_IN.value: "/auth/sign_in/link",
+    Notice.STATUS_CONFIRM.value: SUBSCRIPTION_PATH,
+    Notice.STATUS_KNOWN.value: SUBSCRIPTION_PATH,
 }
 
 

@@ -80,26 +80,23 @@ def _into_file(directory: Path, message: EmailMessage, *, name: str) -> str:
 class _Answers:
     """The server's answers, as smtplib reads them: by lines, within the deadline and MAX_ANSWER_BYTES."""
 
-    def __init__(
-        self, sock: socket.socket, *, step_s: float, deadline_at_s: float, budget: list[int]
-    ) -> None:
+    def __init__(self, sock: socket.socket, client: _Bounded) -> None:
         self._sock = sock
-        self._step_s = step_s
-        self._deadline_at_s = deadline_at_s
-        self._budget = budget
+        self._client = client
         self._kept = b""
 
     def readline(self, most: int = -1) -> bytes:
-        step_ends_at_s = time.monotonic() + self._step_s
+        client = self._client
+        step_ends_at_s = time.monotonic() + client.step_s
         while b"\n" not in self._kept and not 0 <= most <= len(self._kept):
             # A server that sends a byte a second must not extend the step's time.
-            left_s = min(step_ends_at_s, self._deadline_at_s) - time.monotonic()
+            left_s = min(step_ends_at_s, client.deadline_at_s) - time.monotonic()
             if left_s <= 0:
                 raise TimeoutError("the mail server took too long")
             self._sock.settimeout(left_s)
             more = self._sock.recv(4096)
-            self._budget[0] -= len(more)
-            if self._budget[0] < 0:
+            client.budget_bytes -= len(more)
+            if client.budget_bytes < 0:
                 raise OSError("the mail server sent too much data")
             if not more:
                 break
@@ -118,15 +115,17 @@ class _Bounded:
 
     deadline_at_s: float
     step_s: float
-    budget: list[int]
+    budget_bytes: int
     sock: Any
     file: Any
 
+    def renew(self, *, deadline_at_s: float) -> None:
+        """Allow another MAX_ANSWER_BYTES of answers, until a later deadline."""
+        self.deadline_at_s, self.budget_bytes = deadline_at_s, MAX_ANSWER_BYTES
+
     def getreply(self) -> tuple[int, bytes]:
         if self.file is None:
-            self.file = _Answers(
-                self.sock, step_s=self.step_s, deadline_at_s=self.deadline_at_s, budget=self.budget
-            )
+            self.file = _Answers(self.sock, self)
         answer: tuple[int, bytes] = super().getreply()  # type: ignore[misc]  # smtplib.SMTP stands beside it
         return answer
 
@@ -148,7 +147,8 @@ class _Tls(_Bounded, smtplib.SMTP_SSL):
 
 
 @contextlib.contextmanager
-def _connected(config: Config, *, deadline_at_s: float) -> Iterator[smtplib.SMTP]:
+def connected(config: Config, *, deadline_at_s: float) -> Iterator[Any]:
+    """Yield a client of smtplib that is signed in, with a method `renew`. Raise errors of smtplib, OSError."""
     settings = config.mail
     context = ssl.create_default_context(cafile=settings.ca_file or None)
     client: Any = (
@@ -156,7 +156,8 @@ def _connected(config: Config, *, deadline_at_s: float) -> Iterator[smtplib.SMTP
         if settings.security == "tls"
         else _Plain(timeout=settings.timeout_s)
     )
-    client.deadline_at_s, client.step_s, client.budget = deadline_at_s, settings.timeout_s, [MAX_ANSWER_BYTES]
+    client.step_s = settings.timeout_s
+    client.renew(deadline_at_s=deadline_at_s)
     # smtplib checks certificates for this name; if the constructor had it, it would connect before the limits
     # are set.
     client._host = settings.host
@@ -179,9 +180,16 @@ def _connected(config: Config, *, deadline_at_s: float) -> Iterator[smtplib.SMTP
 
 def _by_smtp(config: Config, message: EmailMessage) -> str:
     where = f"{config.mail.host}:{config.mail.port}"
+    with failures(where), connected(config, deadline_at_s=time.monotonic() + CONVERSATION_S) as client:
+        client.send_message(message, config.mail_sender, [str(message["To"].addresses[0].addr_spec)])
+    return f"{where} accepted it"
+
+
+@contextlib.contextmanager
+def failures(where: str) -> Iterator[None]:
+    """Turn the errors of a conversation with the mail server `where` into MailFailed."""
     try:
-        with _connected(config, deadline_at_s=time.monotonic() + CONVERSATION_S) as client:
-            client.send_message(message, config.mail_sender, [str(message["To"].addresses[0].addr_spec)])
+        yield
     except smtplib.SMTPNotSupportedError as error:
         raise MailFailed(f"{where} lacks a required feature: {error}") from error
     except smtplib.SMTPRecipientsRefused as error:
@@ -203,4 +211,3 @@ def _by_smtp(config: Config, message: EmailMessage) -> str:
         raise MailFailed(f"the certificate of {where} is not trusted: {error.verify_message}") from error
     except (smtplib.SMTPException, OSError, UnicodeError, ValueError) as error:
         raise MailFailed(f"{where}: {error or type(error).__name__}") from error
-    return f"{where} accepted it"

@@ -23,6 +23,8 @@ from stormpetrel.courier.drain import URGENCY, Drain, Drained
 from stormpetrel.courier.hold import Hold
 from stormpetrel.courier.housekeeping import EVERY_S, Housekeeping
 from stormpetrel.courier.post_office import mail_lane
+from stormpetrel.courier.status_mails import status_mail_lane
+from stormpetrel.courier.status_webhooks import webhook_lane
 from stormpetrel.courier.trends import EVERY_S as COUNT_EVERY_S
 from stormpetrel.courier.trends import count_trends
 from stormpetrel.courier.uploads import upload_lane
@@ -38,7 +40,14 @@ from stormpetrel.storage.engine.database import Database
 
 log = logging.getLogger(__name__)
 
-_DONE = {"outbox": "done", "mails": "sent", "files": "removed", "uploads": "finished"}
+_DONE = {
+    "outbox": "done",
+    "mails": "sent",
+    "files": "removed",
+    "uploads": "finished",
+    "status_sendings": "done",
+    "webhooks": "called",
+}
 """The metrics' word for a finished job: of the database's lane, and of each other lane."""
 LOOK_EVERY_S = 0.5
 """Longest delay for a job without a notification: one of a command, or a retry that is due."""
@@ -71,9 +80,12 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
             store, spool = open_store(config), Spool(config)
             hold = Hold(db)
             drain = Drain(db, DELIVERIES, clock_ms=hold.trusted_ms)
+            secret = secrets_of_instance.load(config)
             lanes = {
-                "mails": mail_lane(db, config, secrets_of_instance.load(config)),
+                "mails": mail_lane(db, config, secret),
                 "files": files.files_lane(db, store),
+                "status_sendings": status_mail_lane(db, config, secret),
+                "webhooks": webhook_lane(db, config, secret),
             }
             drained |= {"outbox": drain.drained} | {name: one.drained for name, one in lanes.items()}
             with contextlib.suppress(Busy):

@@ -1,8 +1,9 @@
-"""Incidents and maintenance of the status page: frozen values with the timeline that people read."""
+"""Incidents and maintenance of the status page: frozen values with the timeline that people read, and its times."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 INCIDENT_STATUSES = ("investigating", "identified", "monitoring", "resolved")
 MAINTENANCE_STATUSES = ("scheduled", "in_progress", "verifying", "completed")
@@ -84,3 +85,13 @@ class Incident:
     def resolved_ms(self) -> int | None:
         """Return when it was resolved or completed; None while it is open."""
         return None if self.is_open else self.updated_ms
+
+
+def iso(at_ms: int | float) -> str:
+    """Return a time in RFC 3339 in UTC, with milliseconds."""
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%dT%H:%M:%S}.{int(at_ms) % 1000:03}Z"
+
+
+def moment(at_ms: int | float) -> str:
+    """Return a time as the pages write it, with its date."""
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"

@@ -61,7 +61,7 @@ class Letter(msgspec.Struct, frozen=True):
 
 
 class Notice(StrEnum):
-    """Mails that only inform."""
+    """Mails that only inform, and those about a subscription to the status page."""
 
     PASSWORD_CHANGED = "password_changed"
     ADDRESS_CHANGED = "address_changed"
@@ -70,6 +70,8 @@ class Notice(StrEnum):
     ADDRESS_IN_USE = "address_in_use"
     APPROVED = "approved"
     PHONE_CHANGED = "phone_changed"
+    STATUS_CONFIRM = "status_confirm"
+    STATUS_KNOWN = "status_known"
     TEST = "test"
 
 

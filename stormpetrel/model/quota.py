@@ -104,6 +104,16 @@ PHONE_CODE_STRANGERS = Quota("phone.strangers", 4, 15 * MINUTE_S)
 PHONE_CODE_OWN = Quota("phone.own", 4, 15 * MINUTE_S)
 """Sent to one phone at the request of a device known to its account."""
 
+# Subscriptions to the status page. Each makes a mail to an address, or a call of a URL, that a stranger typed.
+STATUS_NETWORK = Quota("status.network", 20, 3 * MINUTE_S)
+"""Requested from one network."""
+STATUS_ALL = Quota("status.all", 2000, 2)
+"""Requested by all networks together: many people subscribe in the first minutes of an incident."""
+STATUS_ADDRESS = Quota("status.address", 1, DAY_S)
+"""Confirmation mails to one address."""
+STATUS_WEBHOOK = Quota("status.webhook", 3, HOUR_S)
+"""Challenges sent to one URL."""
+
 # Limits on the rows that strangers and new accounts create. An account older than YOUNG_MS has only the first
 # limits.
 YOUNG_MS = 3 * DAY_S * 1000

@@ -25,6 +25,10 @@ LANE_MAIL = 1
 """Jobs that wait for a mail server. They have their own lane, so that a slow server delays no other jobs."""
 LANE_FILES = 2
 """Jobs that wait for the store of files. Higher lanes belong to spools, one each (media/spool.py)."""
+LANE_STATUS_MAIL = -1
+"""Mails to subscribers of the status page: many at once, which must not delay the mails of LANE_MAIL."""
+LANE_WEBHOOKS = -2
+"""Calls of webhooks."""
 
 ATTEMPTS = 12
 RETRY_FIRST_MS = 1000

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,14 @@ import msgspec
 
 from stormpetrel.model.channel import ChannelState
 from stormpetrel.model.incident import Incident
+from stormpetrel.model.status_subscription import StatusNotice, notices_of
 
 FILE_NAME = "status.sqlite"
 DAYS = 400
 MINUTES_KEPT = 2 * 1440
 MAX_INCIDENTS = 5_000
+MAX_NOTICES = 1_000
+"""Updates that wait for the store; the oldest are dropped."""
 _BUSY_S = 2.0
 
 _TABLES = """
@@ -50,6 +53,12 @@ CREATE TABLE IF NOT EXISTS incidents (
     is_open INTEGER NOT NULL,
     body BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS notices (
+    seq INTEGER PRIMARY KEY,
+    update_id TEXT NOT NULL UNIQUE,
+    incident_id TEXT NOT NULL,
+    body BLOB NOT NULL
+);
 CREATE INDEX IF NOT EXISTS incidents_open ON incidents (started_ms) WHERE is_open = 1;
 """
 _DAY_COLUMNS = "operational_s, degraded_s, partial_s, major_s, maintenance_s, unknown_s"
@@ -74,8 +83,19 @@ _FORGET_MINUTES = "DELETE FROM minutes WHERE minute < ?"
 _BOUND_INCIDENTS = """DELETE FROM incidents WHERE is_open = 0 AND id NOT IN (
     SELECT id FROM incidents ORDER BY started_ms DESC LIMIT ?)"""
 
+_READ_INCIDENT = "SELECT body FROM incidents WHERE id = ?"
+_READ_INCIDENT_NOTICES = "SELECT update_id FROM notices WHERE incident_id = ?"
+_PUT_NOTICE = "INSERT OR IGNORE INTO notices (update_id, incident_id, body) VALUES (?, ?, ?)"
+_READ_NOTICES = "SELECT body FROM notices ORDER BY seq LIMIT ?"
+_DROP_NOTICE = "DELETE FROM notices WHERE update_id = ?"
+_BOUND_NOTICES = "DELETE FROM notices WHERE seq <= (SELECT max(seq) FROM notices) - ?"
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Incident).decode
+_decode_notice = msgspec.json.Decoder(StatusNotice).decode
+
+
+_Work = Sequence[tuple[str, Sequence[tuple[object, ...]]]]
 
 
 @dataclass(slots=True)
@@ -128,9 +148,42 @@ class StatusHistory:
         self._raw.close()
 
     def put_incidents(self, incidents: Iterable[Incident]) -> None:
-        """Store incidents, each replacing its older form. They are durable when this returns."""
-        rows = [(one.id, one.started_ms, one.updated_ms, int(one.is_open), _encode(one)) for one in incidents]
-        self._write("FULL", [(_PUT_INCIDENT, rows), (_BOUND_INCIDENTS, [(MAX_INCIDENTS,)])])
+        """Store incidents, each replacing its older form, and their new updates among the notices.
+
+        They are durable when this returns.
+        """
+        new = list(incidents)
+        rows = [(one.id, one.started_ms, one.updated_ms, int(one.is_open), _encode(one)) for one in new]
+        self._write(
+            "FULL",
+            lambda: [
+                *self._notice_changes(new),
+                (_PUT_INCIDENT, rows),
+                (_BOUND_INCIDENTS, [(MAX_INCIDENTS,)]),
+            ],
+        )
+
+    def notices(self, *, count: int) -> list[StatusNotice]:
+        """Return updates that subscribers have not got yet, oldest first, at most `count`."""
+        return [_decode_notice(body) for (body,) in self._read(_READ_NOTICES, (count,))]
+
+    def drop_notices(self, update_ids: Iterable[str]) -> None:
+        """Delete notices that were handed over."""
+        self._write("NORMAL", lambda: [(_DROP_NOTICE, [(one,) for one in update_ids])])
+
+    def _notice_changes(self, incidents: Iterable[Incident]) -> _Work:
+        """Return the changes of the notices when these incidents replace their older forms."""
+        added: list[tuple[object, ...]] = []
+        dropped: list[tuple[object, ...]] = []
+        for one in incidents:
+            stored = self._raw.execute(_READ_INCIDENT, (one.id,)).fetchone()
+            before = None if stored is None else _decode(stored[0])
+            added += [(new.update_id, one.id, _encode(new)) for new in notices_of(one, before)]
+            # An operator's change that met one of the watch was stored without it first, and has another id now.
+            known = {update.id for update in one.updates}
+            waiting = self._raw.execute(_READ_INCIDENT_NOTICES, (one.id,)).fetchall()
+            dropped += [row for row in waiting if row[0] not in known]
+        return [(_DROP_NOTICE, dropped), (_PUT_NOTICE, added), (_BOUND_NOTICES, [(MAX_NOTICES,)])]
 
     def put_measurements(
         self, days: Iterable[ChannelDay], minutes: Iterable[ChannelMinute], *, now_ms: int
@@ -143,7 +196,7 @@ class StatusHistory:
         of_minutes = [(one.channel, one.minute, one.ms) for one in minutes]
         self._write(
             "NORMAL",
-            [
+            lambda: [
                 (_PUT_DAY, of_days),
                 (_PUT_MINUTE, of_minutes),
                 (_FORGET_DAYS, [(minute // 1440 - DAYS,)]),
@@ -172,12 +225,13 @@ class StatusHistory:
         except sqlite3.Error as error:
             raise StatusHistoryFailed(str(error)) from error
 
-    def _write(self, synchronous: str, work: Sequence[tuple[str, Sequence[tuple[object, ...]]]]) -> None:
+    def _write(self, synchronous: str, work: Callable[[], _Work]) -> None:
+        """Run the changes that `work` returns, in one transaction, in which it may read."""
         try:
             self._raw.execute(f"PRAGMA synchronous={synchronous}")
             self._raw.execute("BEGIN IMMEDIATE")
             try:
-                for statement, rows in work:
+                for statement, rows in work():
                     self._raw.executemany(statement, rows)
                 self._raw.execute("COMMIT")
             except BaseException:

@@ -43,6 +43,7 @@ from stormpetrel.watch.status.board import StatusBoard
 from stormpetrel.watch.status.book import IncidentDesk, StatusBook, StoredHistory, keep, new_incident_id
 from stormpetrel.watch.status.channels import COUNTS_S
 from stormpetrel.watch.status.export import keep_exported
+from stormpetrel.watch.status.handover import hand_over
 from stormpetrel.watch.status.history import ChannelHistory
 from stormpetrel.watch.status.site import StatusSite
 from stormpetrel.watch.status.view import StatusView, view_of
@@ -131,6 +132,14 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
             tasks.create_task(_seconds(cluster, control_server, books, board, canaries, stop))
             tasks.create_task(keep(board, status_book, stop))
             tasks.create_task(keep_exported(view, config, stop))
+            tasks.create_task(
+                hand_over(
+                    status_book,
+                    stop,
+                    database_url=config.database_url,
+                    is_enabled=config.status.max_subscriptions > 0,
+                )
+            )
             tasks.create_task(_write_down(cluster, books, stop))
             tasks.create_task(canaries.run(stop))
             tasks.create_task(audience.run(stop))

@@ -44,6 +44,7 @@ from stormpetrel.web import (
     second_step,
     security,
     settings,
+    status_subscriptions,
 )
 from stormpetrel.web.paging import PARAMETERS
 
@@ -222,6 +223,33 @@ ROUTES: tuple[Route, ...] = (
     # Apps; people read these pages, also when they are refused
     _visitor_page("/oauth/authorize", consent.ask, "Consent page for an app", own_family=Family.PAGE),
     _visitor_form("/oauth/authorize", consent.decide, "Allow or refuse an app", own_family=Family.PAGE),
+    # Subscriptions to the status page
+    _visitor_page(
+        "/status/subscribe", status_subscriptions.show_form, "Form to subscribe to the status page"
+    ),
+    _visitor_form(
+        "/status/subscribe", status_subscriptions.subscribe, "Subscribe to the status page", kind=SIGN_UP
+    ),
+    _visitor_page(
+        "/status/subscribed", status_subscriptions.show_subscribed, "Notice that a mail is on its way"
+    ),
+    _visitor_page("/status/subscription", status_subscriptions.show, "Target of the link in status mails"),
+    _visitor_form("/status/subscription", status_subscriptions.save, "Confirm or change a subscription"),
+    _visitor_form("/status/subscription/leave", status_subscriptions.leave, "End a subscription"),
+    _visitor_page("/status/left", status_subscriptions.show_left, "Notice that a subscription has ended"),
+    # Mail programs send its POST, so it has no token of a form
+    _visitor_page(
+        "/status/leave",
+        status_subscriptions.show_leave,
+        "Redirect to the page of a subscription",
+        own_family=Family.API,
+    ),
+    _visitor_form(
+        "/status/leave",
+        status_subscriptions.leave_at_once,
+        "End a subscription by one click",
+        own_family=Family.API,
+    ),
     # Moderation
     _member_page("/admin", admin.overview, "Moderation overview"),
     _member_page("/admin/sign_ups", admin.sign_ups, "Sign-ups that await approval"),

@@ -23,6 +23,7 @@ from stormpetrel.storage.tables import (
     relationships,
     search,
     second_factors,
+    status,
 )
 from stormpetrel.storage.tables.columns import metadata
 
@@ -47,6 +48,7 @@ TABLES = (
     relationships,
     search,
     second_factors,
+    status,
 )
 """The modules that define the tables."""
 

@@ -16,6 +16,7 @@ from stormpetrel import clock
 from stormpetrel.control.messages import IncidentChange
 from stormpetrel.errors import SetupError
 from stormpetrel.model.incident import Incident
+from stormpetrel.model.status_subscription import StatusNotice
 from stormpetrel.storage.status_history import (
     FILE_NAME,
     ChannelDay,
@@ -44,10 +45,14 @@ class StoredHistory:
 
 
 class StatusBook:
-    """Owns the history's file. `problem`: the reason why it cannot be used now, or ""."""
+    """Owns the history's file. `problem`: the reason why it cannot be used now, or "".
+
+    `has_notices`: False if the file has no updates for subscribers, as far as this process knows.
+    """
 
     def __init__(self, data_dir: Path) -> None:
         self.problem = ""
+        self.has_notices = True
         self._path = data_dir / FILE_NAME
         self._history: StatusHistory | None = None
         self._thread = ThreadPoolExecutor(1, "status")
@@ -74,7 +79,21 @@ class StatusBook:
             history.put_incidents(rows)
             return True
 
-        return await self._in_thread(put) is True
+        is_stored = await self._in_thread(put) is True
+        self.has_notices |= is_stored
+        return is_stored
+
+    async def notices(self, *, count: int) -> list[StatusNotice]:
+        """Return updates for subscribers, oldest first, at most `count`; none if the file cannot be read."""
+        self.has_notices = False
+        found = await self._in_thread(lambda history: history.notices(count=count))
+        self.has_notices |= found is None or bool(found)
+        return found or []
+
+    async def drop_notices(self, notices: Iterable[StatusNotice]) -> None:
+        """Delete notices that the store has. If that fails they are handed over again, which changes nothing."""
+        update_ids = [one.update_id for one in notices]
+        await self._in_thread(lambda history: history.drop_notices(update_ids))
 
     async def put_measurements(self, board: StatusBoard, *, now_ms: int) -> None:
         """Store what was measured since the last time; keep it for the next time if that fails."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from html import escape
 
-from stormpetrel.model.incident import Incident, IncidentUpdate
+from stormpetrel.model.incident import Incident, IncidentUpdate, iso
 from stormpetrel.watch.status.text import body_html
-from stormpetrel.watch.status.view import StatusView, iso
+from stormpetrel.watch.status.view import StatusView
 
 CONTENT_TYPE = "application/atom+xml; charset=utf-8"
 NEWEST = 50

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from html import escape
 
 from stormpetrel.model.channel import CHANNEL_NAMES, ChannelState
-from stormpetrel.model.incident import Incident
+from stormpetrel.model.incident import Incident, iso, moment
 from stormpetrel.watch.attack import Attack
 from stormpetrel.watch.status.channels import ChannelStatus
 from stormpetrel.watch.status.text import body_html
-from stormpetrel.watch.status.view import ChannelPast, StatusView, clock, iso, moment
+from stormpetrel.watch.status.view import ChannelPast, StatusView, clock
 
 OPEN_SHOWN = 5
 UPDATES_SHOWN = 4
@@ -84,6 +84,7 @@ def status_page(view: StatusView) -> bytes:
         "<p><small>Each service is used every few seconds from this machine, as members and new visitors use it. "
         "Bars: the last 90 days, today at the right; lines: response times of 24 hours. "
         f'Updated {clock(view.now_epoch_s)} UTC. <a href="">Refresh</a></small></p>'
+        f"{_subscribing(view)}"
         f'<p><a href="history{view.suffix}">All incidents</a> · <a href="history.atom">Feed</a> · '
         '<a href="api/v2/summary.json">JSON</a> · <a href="badge.svg">Badge</a></p>'
     )
@@ -238,6 +239,14 @@ def _exported(view: StatusView) -> str:
         f"<p>Written {moment(view.now_epoch_s * 1000)}, each minute. "
         "If that is more than two minutes ago, the present state is unknown.</p>"
     )
+
+
+def _subscribing(view: StatusView) -> str:
+    if not view.subscribe_url:
+        return ""
+    if not view.takes_subscriptions:
+        return "<p>Subscribing to updates is not possible at the moment.</p>"
+    return f'<p><a href="{escape(view.subscribe_url)}">Subscribe to updates</a> by e-mail or webhook</p>'
 
 
 def _load(attack: Attack, now_epoch_s: float) -> str:

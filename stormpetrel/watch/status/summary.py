@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from stormpetrel.model.channel import CHANNEL_NAMES
-from stormpetrel.model.incident import Incident, IncidentUpdate
+from stormpetrel.model.incident import Incident, IncidentUpdate, iso
 from stormpetrel.watch.status.channels import ChannelStatus
-from stormpetrel.watch.status.view import StatusView, iso
+from stormpetrel.watch.status.view import StatusView
 
 CONTENT_TYPE = "application/json; charset=utf-8"
 NEWEST = 50

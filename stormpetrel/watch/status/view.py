@@ -38,7 +38,7 @@ class StatusView:
 
     `page_url`: its public address, without a slash at the end. `incidents`: all, those that started last first.
     `past`: of the channels that are measured here. `suffix`: the end of the names of pages other than the first:
-    ".html" in an export, otherwise "".
+    ".html" in an export, otherwise "". `subscribe_url`: of the form of subscribers, "" if there is none.
     """
 
     title: str
@@ -51,6 +51,7 @@ class StatusView:
     incidents: Sequence[Incident]
     attack: Attack
     suffix: str = ""
+    subscribe_url: str = ""
 
     @property
     def page_id(self) -> str:
@@ -92,6 +93,12 @@ class StatusView:
             ChannelState.PARTIAL: ("major", "Partial outage"),
         }[state]
 
+    @property
+    def takes_subscriptions(self) -> bool:
+        """Return True if the form of subscribers works: it needs the web role and the database."""
+        needed = [one.state for one in self.channels if one.channel in ("web", "posting")]
+        return ChannelState.MAJOR not in needed
+
     def open_incidents(self) -> list[Incident]:
         """Return the incidents that are not resolved."""
         return [one for one in self.incidents if one.is_open and not one.is_maintenance]
@@ -123,17 +130,8 @@ def view_of(config: Config, board: StatusBoard, *, attack: Attack, now_epoch_s: 
         },
         incidents=sorted(board.incidents.values(), key=lambda one: -one.started_ms),
         attack=attack,
+        subscribe_url=f"{config.base_url}/status/subscribe" if config.status.max_subscriptions else "",
     )
-
-
-def iso(at_ms: int | float) -> str:
-    """Return a time in RFC 3339 in UTC, with milliseconds."""
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%dT%H:%M:%S}.{int(at_ms) % 1000:03}Z"
-
-
-def moment(at_ms: int | float) -> str:
-    """Return a time as the pages write it, with its date."""
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def clock(epoch_s: float) -> str:

@@ -1,0 +1,102 @@
+"""An update of the status page becomes sendings and calls, once, for the subscribers of its channels."""
+
+from __future__ import annotations
+
+import pytest
+
+from stormpetrel.model.status_subscription import StatusNotice
+from stormpetrel.rules import status_subscriptions, status_updates
+from stormpetrel.storage.engine.statement import sql
+from tests.rules.test_status_subscriptions import ask, ask_hook, confirm, hook, jobs
+from tests.store import Store
+
+SENDINGS = sql("SELECT id, after_id, until_id FROM status_sendings ORDER BY id")
+UPDATES = sql("SELECT id FROM status_updates")
+NOTICE = StatusNotice(
+    "aaaaaaaaaaaa", "bbbbbbbbbbbb", "Apps fail", "major", ("apps",), "investigating", "Words.", 1, False, 1
+)
+
+
+def taken(store: Store, notice: StatusNotice = NOTICE) -> int:
+    """Take and split an update; return its id."""
+    assert store.do(status_updates.take, notices=[notice], now_ms=store.now_ms) == 1
+    id = store.connection.all(UPDATES)[-1][0]
+    store.do(status_updates.split, status_update_id=id, now_ms=store.now_ms)
+    return int(id)
+
+
+def test_an_update_that_is_handed_over_twice_is_sent_once(store):
+    taken(store)
+    assert store.do(status_updates.take, notices=[NOTICE], now_ms=store.now_ms) == 0
+    assert len(jobs(store, "status_update")) == 1
+
+
+def test_without_subscribers_nothing_is_queued(store):
+    ask(store)
+    taken(store)
+    assert jobs(store, "sending") == []
+    assert jobs(store, "webhook") == []
+
+
+def test_mails_are_split_among_few_connections_and_each_subscriber_is_in_one_part(store, monkeypatch):
+    monkeypatch.setattr(status_updates, "MIN_PART", 2)
+    ids = [confirm(store, ask(store, f"a{number}@example.org")).id for number in range(11)]
+    id = taken(store)
+    parts = store.connection.all(SENDINGS)
+    assert len(jobs(store, "sending")) == len(parts) == status_updates.PARTS
+    met = []
+    for sending_id, _, _ in parts:
+        while (part := store.do(status_updates.next_part, sending_id=sending_id, count=2)) is not None:
+            update_id, notice, recipients = part
+            assert (update_id, notice) == (id, NOTICE)
+            met += [one.id for one in recipients]
+            store.do(
+                status_updates.advance,
+                sending_id=sending_id,
+                status_update_id=id,
+                after_id=recipients[-1].id,
+                sent=[],
+                refused=[],
+                late=[],
+                now_ms=store.now_ms,
+            )
+        store.do(status_updates.finished, sending_id=sending_id)
+    assert met == ids
+    assert store.connection.all(SENDINGS) == []
+
+
+def test_failures_of_single_mails_are_counted_and_tried_again(store):
+    one = confirm(store, ask(store))
+    id = taken(store)
+    ((sending_id, _, _),) = store.connection.all(SENDINGS)
+    progress = {"sending_id": sending_id, "status_update_id": id, "after_id": one.id, "now_ms": store.now_ms}
+    store.do(status_updates.advance, **progress, sent=[], refused=[(one.id, "550 no")], late=[one.id])
+    assert len(jobs(store, "late_mail")) == 1
+    found = store.do(status_updates.one_delivery, status_update_id=id, subscription_id=one.id)
+    assert found[1].off_reason == "550 no"
+    store.do(status_updates.advance, **progress, sent=[one.id], refused=[], late=[])
+    found = store.do(status_updates.one_delivery, status_update_id=id, subscription_id=one.id)
+    assert found[1].off_reason == ""
+
+
+def test_webhooks_of_other_channels_are_not_called(store):
+    for url, channels in (("https://a.example/", ("apps",)), ("https://b.example/", ("web",))):
+        token_hash = ask_hook(store, url)
+        one = hook(store, token_hash)
+        store.do(status_subscriptions.challenge_answered, id=one.id)
+        store.do(status_subscriptions.save, token_hash=token_hash, channels=channels, now_ms=store.now_ms)
+    taken(store)
+    assert len(jobs(store, "webhook")) == 1
+
+
+@pytest.mark.parametrize(
+    ("chosen", "affected", "wants"),
+    [
+        ((), ("apps",), True),
+        (("apps",), ("web", "apps"), True),
+        (("web",), ("apps",), False),
+        (("web",), (), True),
+    ],
+)
+def test_a_subscriber_gets_the_updates_of_the_chosen_channels(store, chosen, affected, wants):
+    assert confirm(store, ask(store), *chosen).wants(affected) is wants
