@@ -6,7 +6,7 @@ import re
 from html import escape
 
 from stormpetrel.model.incident import Incident, IncidentUpdate, iso
-from stormpetrel.watch.status.text import body_html
+from stormpetrel.model.incident_text import body_html
 from stormpetrel.watch.status.view import StatusView
 
 CONTENT_TYPE = "application/atom+xml; charset=utf-8"

@@ -11,6 +11,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from stormpetrel import clock
 from stormpetrel.errors import StormpetrelError
@@ -57,9 +58,11 @@ async def _done(work: Callable[[], None], stop: asyncio.Event) -> bool:
     """Run `work` in a thread; return False if the watch ended first: a store that hangs must not delay that."""
     running = in_own_thread(work)
     stopping = asyncio.create_task(stop.wait())
-    running.add_done_callback(lambda _: stopping.cancel())
-    with contextlib.suppress(asyncio.CancelledError):
-        await stopping
+    both: set[asyncio.Future[Any]] = {running, stopping}
+    try:
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
     if not running.done():
         return False
     running.result()

@@ -13,9 +13,9 @@ from html import escape
 
 from stormpetrel.model.channel import CHANNEL_NAMES, ChannelState
 from stormpetrel.model.incident import Incident, iso, moment
+from stormpetrel.model.incident_text import body_html
 from stormpetrel.watch.attack import Attack
 from stormpetrel.watch.status.channels import ChannelStatus
-from stormpetrel.watch.status.text import body_html
 from stormpetrel.watch.status.view import ChannelPast, StatusView, clock
 
 OPEN_SHOWN = 5

@@ -6,10 +6,10 @@ import pytest
 
 from stormpetrel.control.messages import IncidentChange
 from stormpetrel.model.channel import ChannelState
+from stormpetrel.model.incident_text import body_html
 from stormpetrel.model.text import render_note
 from stormpetrel.watch.status.board import UNNAMED, StatusBoard
 from stormpetrel.watch.status.history import DAY_S
-from stormpetrel.watch.status.text import body_html
 from tests.watch.reporting import a_report
 from tests.watch.status.viewing import NOW_MS, NOW_S, a_maintenance, a_result, an_incident, ids
 

@@ -145,3 +145,13 @@ def test_links_are_relative_so_that_the_page_works_below_any_path():
         ours = [link for link in links if not link.startswith("https://")]
         assert not [link for link in ours if link.startswith("/")]
         assert all(link.startswith(root) for link in ours)
+
+
+def test_it_links_to_the_form_of_subscribers_and_says_when_that_cannot_work():
+    url = "https://petrel.example/status/subscribe"
+    assert f'<a href="{url}">Subscribe to updates</a>' in status_page(a_view(subscribe_url=url)).decode()
+    assert "ubscrib" not in status_page(a_view()).decode()
+    for channel in ("web", "posting"):
+        page = status_page(a_view(a_status(channel, ChannelState.MAJOR), subscribe_url=url)).decode()
+        assert "Subscribing to updates is not possible at the moment." in page
+        assert url not in page

@@ -66,7 +66,7 @@ def a_maintenance(*bodies, begins_in_ms=3_600_000, lasts_ms=3_600_000, status="s
     )
 
 
-def a_view(*channels, incidents=(), title="Stormpetrel", attack=None, past=None):
+def a_view(*channels, incidents=(), title="Stormpetrel", attack=None, past=None, subscribe_url=""):
     """Return a view; without channels it has all of them, operational."""
     shown = channels or tuple(a_status(channel) for channel in CHANNEL_NAMES)
     return StatusView(
@@ -79,4 +79,5 @@ def a_view(*channels, incidents=(), title="Stormpetrel", attack=None, past=None)
         past=dict.fromkeys((one.channel for one in shown), NO_PAST) | (past or {}),
         incidents=incidents,
         attack=attack or Attack(),
+        subscribe_url=subscribe_url,
     )
