@@ -27,6 +27,7 @@ from stormpetrel.cli import (
     serve,
     shield,
     sms,
+    status,
     texts,
     tokens,
     top,
@@ -73,6 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     shield.add_commands(commands)
     top.add_commands(commands)
     incidents.add_commands(commands)
+    status.add_commands(commands)
     sms.add_commands(commands)
     audience.add_commands(commands)
     completion.add_commands(commands, parser)
