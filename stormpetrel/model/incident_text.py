@@ -1,4 +1,4 @@
-"""Operators' texts in HTML: Markdown (CommonMark) without raw HTML, images and headings; addresses become links."""
+"""Operators' texts about incidents in HTML: Markdown (CommonMark) without raw HTML, images, headings; with links."""
 
 from __future__ import annotations
 

@@ -60,6 +60,7 @@ class Act(StrEnum):
     SHIELD_DENY = "shield_deny"
     SHIELD_UNDO = "shield_undo"
     SHIELD_PAUSE = "shield_pause"
+    STATUS_PAGE = "status_page"
 
 
 WARNED = frozenset(

@@ -107,12 +107,12 @@ PHONE_CODE_OWN = Quota("phone.own", 4, 15 * MINUTE_S)
 # Subscriptions to the status page. Each makes a mail to an address, or a call of a URL, that a stranger typed.
 STATUS_NETWORK = Quota("status.network", 20, 3 * MINUTE_S)
 """Requested from one network."""
-STATUS_ALL = Quota("status.all", 2000, 2)
+STATUS_ALL = Quota("status.all", 2000, 10)
 """Requested by all networks together: many people subscribe in the first minutes of an incident."""
-STATUS_ADDRESS = Quota("status.address", 1, DAY_S)
-"""Confirmation mails to one address."""
 STATUS_WEBHOOK = Quota("status.webhook", 3, HOUR_S)
 """Challenges sent to one URL."""
+STATUS_WEBHOOK_ALL = Quota("status.webhook.all", 60, MINUTE_S)
+"""Webhooks requested by all networks together: many host names may lead to one machine."""
 
 # Limits on the rows that strangers and new accounts create. An account older than YOUNG_MS has only the first
 # limits.

@@ -17,10 +17,10 @@ from stormpetrel.model.ids import first_id_at
 from stormpetrel.model.mail import Letter, NewLink, Notice
 from stormpetrel.model.quota import (
     HOUR_S,
-    STATUS_ADDRESS,
     STATUS_ALL,
     STATUS_NETWORK,
     STATUS_WEBHOOK,
+    STATUS_WEBHOOK_ALL,
     slot,
 )
 from stormpetrel.model.status_subscription import (
@@ -30,7 +30,7 @@ from stormpetrel.model.status_subscription import (
     WebhookTarget,
 )
 from stormpetrel.rules.mail import post
-from stormpetrel.rules.quotas import require, spend
+from stormpetrel.rules.quotas import require
 from stormpetrel.storage import outbox
 from stormpetrel.storage import status_subscriptions as stored
 from stormpetrel.storage.engine.connection import Connection
@@ -43,6 +43,9 @@ NO_SUBSCRIPTION = "There is no such subscription. It was never confirmed, or it 
 FAILURES = 12
 FAILING_MS = 3 * HOUR_S * 1000
 """A subscription is turned off after so many failures in a row, in at least this time."""
+MAIL_EVERY_MS = 86_400_000
+"""An address gets one mail about requests in this time. Rows count them, not a quota: those share few rows, and an
+address that met another's would wait for a mail that never comes."""
 REFUSALS = 5
 """A mail subscription is turned off after its mail server refused so many mails in a row for good."""
 _ALL_SLOT = 1
@@ -90,12 +93,13 @@ def ask_by_mail(
 
 def send_wanted(connection: Connection, *, wanted: StatusMailWanted, now_ms: int) -> None:
     """Send the mail that confirms a subscription, at most one a day to an address (run by the courier)."""
-    key = slot(b"", f"status mail to {wanted.address}")
-    if spend(connection, STATUS_ADDRESS, key, now_ms=now_ms):
+    asked_at_ms = stored.asked_at_ms(connection, kind=SubscriptionKind.EMAIL, target=wanted.address)
+    if now_ms - asked_at_ms < MAIL_EVERY_MS:
         return
     known = stored.confirmed(connection, kind=SubscriptionKind.EMAIL, target=wanted.address)
     if known is not None:
         is_on = known.state is SubscriptionState.ACTIVE
+        stored.set_asked(connection, id=known.id, now_ms=now_ms)
         about = Notice.STATUS_KNOWN if is_on else Notice.STATUS_CONFIRM
         post(connection, Letter(about.value, known.target, "", known.nonce), now_ms=now_ms)
         return
@@ -125,6 +129,7 @@ def ask_by_webhook(
 ) -> None:
     """Store the webhook and queue its challenge. Raise Invalid, TooMany."""
     _spend(connection, network, most, now_ms=now_ms)
+    require(connection, STATUS_WEBHOOK_ALL, _ALL_SLOT, now_ms=now_ms, text=ENOUGH)
     require(connection, STATUS_WEBHOOK, _url_slot(target.url), now_ms=now_ms, text=ENOUGH_CALLS)
     since_id = first_id_at(max(0, now_ms - HOUR_S * 1000))
     if stored.count_of_host(connection, host=target.host, since_id=since_id) >= most_per_host:

@@ -18,14 +18,16 @@ from stormpetrel.storage.engine.statement import sql
 _COLUMNS = "id, kind, target, channels, state, nonce, off_reason"
 _ADD = sql(
     """INSERT INTO status_subscriptions
-    (id, kind, target, target_key, host, channels, state, nonce, token_hash)
-    VALUES (:id, :kind, :target, :target_key, :host, :channels, 'pending', :nonce, :token_hash)"""
+    (id, kind, target, target_key, host, channels, state, nonce, token_hash, asked_at_ms)
+    VALUES (:id, :kind, :target, :target_key, :host, :channels, 'pending', :nonce, :token_hash, :now_ms)"""
 )
 _BY_TOKEN = sql(f"SELECT {_COLUMNS}, token_hash FROM status_subscriptions WHERE token_hash = :token_hash")
 _BY_ID = sql(f"SELECT {_COLUMNS} FROM status_subscriptions WHERE id = :id")
 _CONFIRMED = sql(
     f"SELECT {_COLUMNS} FROM status_subscriptions WHERE target_key = :target_key AND state <> 'pending'"
 )
+_ASKED = sql("SELECT max(asked_at_ms) FROM status_subscriptions WHERE target_key = :target_key")
+_SET_ASKED = sql("UPDATE status_subscriptions SET asked_at_ms = :now_ms WHERE id = :id")
 _COUNT = sql("SELECT count(*) FROM status_subscriptions")
 _COUNT_OF_HOST = sql(
     """SELECT count(*) FROM status_subscriptions
@@ -92,6 +94,7 @@ def add(
         channels=",".join(channels),
         nonce=nonce,
         token_hash=token_hash,
+        now_ms=now_ms,
     )
     return id
 
@@ -112,6 +115,17 @@ def confirmed(connection: Connection, *, kind: SubscriptionKind, target: str) ->
     """Return the subscription of a target that was confirmed, also if it was turned off since; or None."""
     row = connection.one(_CONFIRMED, target_key=target_key(kind, target))
     return None if row is None else subscription_of(row)
+
+
+def asked_at_ms(connection: Connection, *, kind: SubscriptionKind, target: str) -> int:
+    """Return when a target was requested last; 0 if it never was, or all its subscriptions have ended."""
+    row = connection.one(_ASKED, target_key=target_key(kind, target))
+    return 0 if row is None or row[0] is None else int(row[0])
+
+
+def set_asked(connection: Connection, *, id: int, now_ms: int) -> None:
+    """Note that the subscription was requested again."""
+    connection.run(_SET_ASKED, id=id, now_ms=now_ms)
 
 
 def count(connection: Connection) -> int:

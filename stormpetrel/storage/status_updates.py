@@ -113,5 +113,5 @@ def delete_sending(connection: Connection, *, id: int) -> None:
 
 
 def remove_old(connection: Connection, *, before_ms: int, count: int) -> int:
-    """Remove updates older than `before_ms`, with what is left of their sendings; return how many."""
+    """Remove updates older than `before_ms`, with their unfinished sendings; return how many."""
     return connection.run(_OLD, before_ms=before_ms, count=count)

@@ -13,6 +13,7 @@ from stormpetrel.web import (
     admin,
     admin_shield,
     admin_sms,
+    admin_status,
     admin_texts,
     assets,
     audience,
@@ -271,6 +272,16 @@ ROUTES: tuple[Route, ...] = (
     _member_form("/admin/shield/rules", admin_shield.put_rule, "Allow or deny a client for a limited time"),
     _member_form("/admin/shield/rules/end", admin_shield.end_rule, "Remove a rule of the shield"),
     _member_form("/admin/shield/pause", admin_shield.pause, "Turn denies and demotions off or on"),
+    _member_page("/admin/status", admin_status.show, "Incidents and maintenance of the status page"),
+    _member_form(
+        "/admin/status",
+        admin_status.begin,
+        "Open an incident or plan maintenance",
+        body=BodySize.TEXTS,
+    ),
+    _member_form(
+        "/admin/status/{id}", admin_status.change, "Change an incident or maintenance", body=BodySize.TEXTS
+    ),
     _member_page("/admin/audience", audience.admin, "Unique visitors by day, week and month"),
     _member_page("/admin/reports", moderation.queue, "Open reports"),
     _member_page("/admin/reports/{id}", moderation.show_report, "Report with its actions"),

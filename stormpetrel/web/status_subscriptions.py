@@ -21,6 +21,7 @@ from stormpetrel.model.quota import network_of, slot
 from stormpetrel.model.status_subscription import (
     MAX_URL,
     SUBSCRIPTION_PATH,
+    SubscriptionState,
     chosen_channels,
     signing_key,
     webhook_target,
@@ -121,9 +122,8 @@ async def save(request: Request) -> Response:
         channels=_chosen(form),
         now_ms=request.now_ms,
     )
-    is_waiting = saved.state != "active"
-    token = link_token(request.site.secret, saved.nonce)
-    return redirect(f"{_path(token)}&done={'again' if is_waiting else 'saved'}")
+    done = "saved" if saved.state is SubscriptionState.ACTIVE else "again"
+    return redirect(f"{_path(link_token(request.site.secret, saved.nonce))}&done={done}")
 
 
 async def leave(request: Request) -> Response:

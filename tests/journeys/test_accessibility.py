@@ -13,13 +13,15 @@ import pytest
 
 from stormpetrel.audience.periods import before, periods_at
 from stormpetrel.http.routing import Actor
-from stormpetrel.model.mail import Purpose
+from stormpetrel.model.mail import Purpose, link_token, new_link
+from stormpetrel.model.status_subscription import SubscriptionKind
+from stormpetrel.storage import status_subscriptions
 from stormpetrel.storage.audience import store_numbers
 from stormpetrel.web.routes import ROUTES
 from tests.instance import running_instance
 from tests.mailbox import link_of
 from tests.parts import NODE, require
-from tests.people import PASSWORD, place_of
+from tests.people import PASSWORD, now_ms, place_of
 from tests.web.lived_in import APP_BACK, OUT_OF_BAND, demo_route_settings, live_in
 
 DESKTOP = {"width": 1280, "height": 900}
@@ -85,11 +87,16 @@ PAGES = {
     "/admin/texts": ("admin /admin/texts",),
     "/admin/sms": ("admin /admin/sms",),
     "/admin/shield": ("admin /admin/shield",),
+    "/admin/status": ("admin /admin/status",),
     "/admin/audience": ("admin /admin/audience",),
     "/admin/reports": ("admin /admin/reports",),
     "/admin/reports/{id}": ("admin /admin/reports/{report}",),
     "/admin/people/{id}": ("admin /admin/people/{account}",),
     "/admin/log": ("admin /admin/log",),
+    "/status/subscribe": ("visitor /status/subscribe", "member /status/subscribe"),
+    "/status/subscribed": ("visitor /status/subscribed",),
+    "/status/subscription": ("visitor /status/subscription?token={subscription}",),
+    "/status/left": ("visitor /status/left",),
     "/demo/phone": ("visitor /demo/phone", "member /demo/phone?number=2"),
 }
 """Path of a route → visits to it: a viewer and an address. Ada is the member, and the stranger is unrelated
@@ -107,6 +114,7 @@ NO_PAGES = {
     "/favicon.ico",
     "/robots.txt",
     "/manifest.webmanifest",
+    "/status/leave",
 }
 """Files and feeds for programs."""
 
@@ -164,8 +172,25 @@ def lived_in(tmp_path_factory, sqlite_template):
             "reset": link_of(place, made.ada.id, Purpose.RESET),
             "link": link_of(place, made.ada.id, Purpose.SIGN_IN),
             "confirm": link_of(place, made.ada.id, Purpose.ADDRESS),
+            "subscription": subscription_of(place),
         }
         yield made
+
+
+def subscription_of(place):
+    """Store a subscription to the status page that is not confirmed; return the token of its link."""
+    link = new_link(b"x" * 32, "subscription")
+    place.write(
+        status_subscriptions.add,
+        kind=SubscriptionKind.EMAIL,
+        target="ada@example.org",
+        host="",
+        channels=("apps",),
+        nonce=link.nonce,
+        token_hash=link.token_hash,
+        now_ms=now_ms(),
+    )
+    return link_token(b"x" * 32, "subscription")
 
 
 def window(browser, lived_in, axe, person=None):

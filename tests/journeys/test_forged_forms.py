@@ -21,6 +21,8 @@ ACTIONS = [
     *(f"/people/{{person}}/{verb}" for verb in ("hide_boosts", "show_boosts")),
     "/compose",
     "/settings/profile",
+    "/admin/status",
+    "/admin/status/ffff",
 ]
 
 

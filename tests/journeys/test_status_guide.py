@@ -5,9 +5,16 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import time
 
 from stormpetrel.cli.main import main
+from stormpetrel.config import StatusConfig
+from stormpetrel.courier import status_webhooks, webhook_client
+from stormpetrel.model import quota
 from stormpetrel.model.channel import CHANNEL_NAMES
+from stormpetrel.model.status_subscription import PENDING_KEPT_MS, signature, signing_key
+from stormpetrel.rules import status_subscriptions
+from stormpetrel.storage.status_history import MAX_NOTICES
 from stormpetrel.watch import canaries
 from stormpetrel.watch.status import automatic, channels, history, summary
 from tests.instance import running_instance
@@ -38,6 +45,35 @@ def test_every_command_of_the_page_does_what_it_says(tmp_path, sqlite_url, monke
             assert said.strip(), command
             found = re.match(r"(?:incident|maintenance) (\w{12}) is ", said)
             id = found[1] if found else id
+
+
+def test_the_example_of_a_receiver_accepts_what_is_signed_and_nothing_else():
+    (example,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    names = {}
+    exec(example, names)
+    key, at_s, body = signing_key(b"s" * 32, "nonce"), int(time.time()), b'{"version": 1}'
+
+    def said(at_s, signed):
+        headers = {"Stormpetrel-Timestamp": str(at_s)}
+        return headers | {"Stormpetrel-Signature": signature(key, at_s=at_s, body=signed)}
+
+    is_genuine = names["is_genuine"]
+    assert is_genuine(key, said(at_s, body), body)
+    assert not is_genuine(key, said(at_s, body), body + b" ")
+    assert not is_genuine(key, said(at_s - 600, body), body)
+    assert not is_genuine("0" * 64, said(at_s, body), body)
+
+
+def test_the_limits_of_subscriptions_are_those_of_the_code():
+    assert (quota.STATUS_NETWORK.burst, quota.STATUS_NETWORK.every_s) == (20, 180)
+    assert (quota.STATUS_ALL.burst, quota.STATUS_ALL.every_s) == (2000, 10)
+    assert (quota.STATUS_WEBHOOK_ALL.burst, quota.STATUS_WEBHOOK_ALL.every_s) == (60, 60)
+    assert status_subscriptions.MAIL_EVERY_MS == 86_400_000
+    assert (quota.STATUS_WEBHOOK.burst, quota.STATUS_WEBHOOK.every_s) == (3, 3600)
+    assert (StatusConfig().webhooks_per_host, StatusConfig().max_subscriptions) == (20, 50_000)
+    assert (status_subscriptions.FAILURES, status_subscriptions.FAILING_MS) == (12, 3 * 3_600_000)
+    assert (status_subscriptions.REFUSALS, status_webhooks.CHALLENGES) == (5, 3)
+    assert (webhook_client.CALL_S, PENDING_KEPT_MS, MAX_NOTICES) == (10.0, 2 * 86_400_000, 1000)
 
 
 def test_what_the_page_says_of_figures_is_what_the_code_has():

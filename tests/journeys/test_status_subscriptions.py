@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import secrets
+import signal
+from pathlib import Path
 
 import pytest
 
 from tests.forms import send
 from tests.mail_sink import mail_settings, mail_sink
+from tests.waiting import eventually
 
 FORM = "/status/subscribe"
 
@@ -66,3 +71,44 @@ def test_a_subscriber_of_one_channel_gets_its_incident_and_leaves(place, sink):
         assert program.post(leave, data={"List-Unsubscribe": "One-Click"}).status_code == 200
         assert program.get(link).status_code == 404
     assert len(sink.to(ann)) == 2
+
+
+def pid_of(place, name):
+    """Return the pid of a role's process."""
+    children = Path(f"/proc/{place.instance.pid}/task/{place.instance.pid}/children").read_text().split()
+    names = {Path(f"/proc/{pid}/comm").read_text().strip(): int(pid) for pid in children}
+    return names[name]
+
+
+@pytest.mark.parametrize("role", ["petrel-watch", "petrel-courier"])
+def test_a_role_that_is_killed_right_after_an_update_loses_no_mail(place, sink, role):
+    ann = new_address()
+    subscribed(place, sink, ann, "media")
+    for number in (2, 3):
+        name = f"Uploads fail {number}"
+        place.instance.run_cli("incident", "start", name, "--text", "We look into it.", "--channel", "media")
+        os.kill(pid_of(place, role), signal.SIGKILL)
+        assert name in sink.next_to(ann, number)["Subject"]
+        eventually(lambda: pid_of(place, role), bool)
+    subjects = [mail["Subject"] for mail in sink.to(ann)[1:]]
+    ids = {mail["Message-ID"] for mail in sink.to(ann)[1:]}
+    assert len(ids) == 2
+    # The mail server may have accepted a mail that the courier could not note any more.
+    assert 2 <= len(subjects) <= (4 if role == "petrel-courier" else 2)
+
+
+def test_maintenance_is_announced_begun_and_ended_by_mail(place, sink):
+    ann = new_address()
+    subscribed(place, sink, ann)
+    run = place.instance.run_cli
+    words = ("--text", "Uploads pause.", "--in", "2h", "--for", "30m", "--channel", "media")
+    planned = json.loads(run("maintenance", "schedule", "New disks", *words, "--json").stdout)
+    assert sink.next_to(ann, 2)["Subject"] == "Scheduled: New disks · Stormpetrel"
+    run("maintenance", "start", planned["id"])
+    assert sink.next_to(ann, 3)["Subject"] == "In progress: New disks · Stormpetrel"
+    run("maintenance", "end", planned["id"], "--text", "The new disks are in use.")
+    mail = sink.next_to(ann, 4)
+    assert mail["Subject"] == "Completed: New disks · Stormpetrel"
+    assert "The new disks are in use." in mail.get_content()
+    threads = {one["References"] for one in sink.to(ann)[1:]}
+    assert len(threads) == 1

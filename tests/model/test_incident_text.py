@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stormpetrel.watch.status.text import body_html
+from stormpetrel.model.incident_text import body_html
 
 LINK = 'rel="nofollow noopener"'
 

@@ -9,7 +9,7 @@ from stormpetrel.model.access import secret_hash
 from stormpetrel.model.channel import CHANNEL_NAMES
 from stormpetrel.model.ids import first_id_at
 from stormpetrel.model.mail import Notice, link_token, new_link
-from stormpetrel.model.quota import STATUS_ADDRESS, STATUS_ALL, STATUS_NETWORK, STATUS_WEBHOOK
+from stormpetrel.model.quota import STATUS_ALL, STATUS_NETWORK, STATUS_WEBHOOK, STATUS_WEBHOOK_ALL
 from stormpetrel.model.status_subscription import (
     MAX_URL,
     PENDING_KEPT_MS,
@@ -21,6 +21,7 @@ from stormpetrel.model.status_subscription import (
     webhook_target,
 )
 from stormpetrel.rules import status_subscriptions as rules
+from stormpetrel.rules.quotas import spend
 from stormpetrel.storage import status_subscriptions as stored
 from stormpetrel.storage.engine.statement import sql
 from tests.store import Store
@@ -112,7 +113,7 @@ def test_an_address_gets_one_mail_a_day_however_often_it_is_typed(store):
     for network in range(1, 6):
         ask(store, "ann@example.org", network=network)
     assert len(jobs(store, "mail")) == 1
-    store.now_ms += STATUS_ADDRESS.every_ms
+    store.now_ms += rules.MAIL_EVERY_MS
     ask(store, "ANN@example.org")
     assert len(jobs(store, "mail")) == 2
 
@@ -120,7 +121,7 @@ def test_an_address_gets_one_mail_a_day_however_often_it_is_typed(store):
 def test_a_known_address_gets_the_link_that_it_has_and_nothing_changes(store):
     token = ask(store, "ann@example.org", "apps")
     confirm(store, token, "apps")
-    store.now_ms += STATUS_ADDRESS.every_ms
+    store.now_ms += rules.MAIL_EVERY_MS
     ask(store, "Ann@Example.org", "web")
     last = jobs(store, "mail")[-1]
     assert f'"about":"{Notice.STATUS_KNOWN.value}"' in last
@@ -131,7 +132,7 @@ def test_a_known_address_gets_the_link_that_it_has_and_nothing_changes(store):
 
 def test_two_links_of_one_address_make_one_subscription(store):
     first = ask(store)
-    store.now_ms += STATUS_ADDRESS.every_ms
+    store.now_ms += rules.MAIL_EVERY_MS
     second = ask(store)
     kept = confirm(store, first, "apps")
     again = confirm(store, second, "web")
@@ -154,9 +155,7 @@ def test_requests_are_limited_by_network_and_in_all(store):
     with pytest.raises(TooMany):
         ask(store, "another@example.org")
     ask(store, "another@example.org", network=2)
-    store.do(
-        rules.spend, STATUS_ALL, 1, now_ms=store.now_ms, uses=STATUS_ALL.burst - STATUS_NETWORK.burst - 1
-    )
+    store.do(spend, STATUS_ALL, 1, now_ms=store.now_ms, uses=STATUS_ALL.burst - STATUS_NETWORK.burst - 1)
     with pytest.raises(TooMany):
         ask(store, "third@example.org", network=3)
 
@@ -221,6 +220,14 @@ def test_calls_of_a_url_and_webhooks_of_a_host_are_limited(store):
     ask_hook(store, "https://hooks.example/other", per_host=3)
 
 
+def test_webhooks_are_limited_in_all(store):
+    for number in range(STATUS_WEBHOOK_ALL.burst):
+        ask_hook(store, f"https://h{number}.example/", network=number + 1)
+    with pytest.raises(TooMany):
+        ask_hook(store, "https://another.example/", network=200)
+    ask(store, "ann@example.org", network=200)
+
+
 def test_a_webhook_that_fails_for_hours_is_turned_off_with_its_reason_and_can_return(store):
     token_hash = ask_hook(store)
     one = hook(store, token_hash)
@@ -257,7 +264,7 @@ def test_an_address_whose_server_refuses_mails_is_turned_off_and_its_owner_retur
         store.do(rules.mail_refused, id=one.id, reason="550 no such user", now_ms=store.now_ms)
     found = store.do(rules.subscription, token_hash=hash_of(token))
     assert (found.state, found.off_reason) == (SubscriptionState.OFF, "550 no such user")
-    store.now_ms += STATUS_ADDRESS.every_ms
+    store.now_ms += rules.MAIL_EVERY_MS
     ask(store)
     assert f'"about":"{Notice.STATUS_CONFIRM.value}"' in jobs(store, "mail")[-1]
     assert confirm(store, token).state is SubscriptionState.ACTIVE
@@ -265,7 +272,7 @@ def test_an_address_whose_server_refuses_mails_is_turned_off_and_its_owner_retur
 
 def test_an_operator_removes_an_address_or_a_url(store):
     confirm(store, ask(store))
-    store.now_ms += STATUS_ADDRESS.every_ms
+    store.now_ms += rules.MAIL_EVERY_MS
     ask(store)
     ask_hook(store)
     assert store.do(rules.remove, target="ANN@example.org") == 1

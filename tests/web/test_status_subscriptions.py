@@ -112,7 +112,7 @@ def test_a_webhook_shows_its_key_once_and_is_confirmed_by_its_answer(place, brow
         page = ask(browser, receiver.url, channel_apps="on")
         assert page.status_code == 200
         assert "no-store" in page.headers["cache-control"]
-        (key,) = re.findall(r'id="key">([0-9a-f]{64})<', page.text)
+        (key,) = re.findall(r'id="key" value="([0-9a-f]{64})"', page.text)
         (link,) = re.findall(rf'href="({PAGE}\?token=[0-9a-f]{{48}})"', unescape(page.text))
         eventually(lambda: browser.get(link).text, lambda text: "Your subscription" in text)
         assert key not in browser.get(link).text

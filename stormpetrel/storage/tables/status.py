@@ -18,10 +18,12 @@ status_subscriptions = Table(
     text_column("state"),  # pending, active, off
     text_column("nonce"),  # makes the token of its link and its signing key
     Column("token_hash", LargeBinary, nullable=False, unique=True),
+    number("asked_at_ms"),  # when it got the last mail about a request, or was requested
     number("failures", 0),  # in a row
     number("failing_since_ms", 0),
     text_column("off_reason", ""),
     Index("ix_status_subscriptions_state", "state", "kind", "id"),
+    Index(None, "target_key", "asked_at_ms"),
     # A stranger may ask for an address that is subscribed: that row is never confirmed.
     Index(
         "uq_status_subscriptions_target_key",

@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("nonce", sa.Text(), nullable=False),
         sa.Column("token_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("asked_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("failures", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("failing_since_ms", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("off_reason", sa.Text(), server_default="", nullable=False),
@@ -33,6 +34,11 @@ def upgrade() -> None:
         sa.UniqueConstraint("token_hash", name="uq_status_subscriptions_token_hash"),
     )
     op.create_index("ix_status_subscriptions_state", "status_subscriptions", ["state", "kind", "id"])
+    op.create_index(
+        "ix_status_subscriptions_target_key_asked_at_ms",
+        "status_subscriptions",
+        ["target_key", "asked_at_ms"],
+    )
     confirmed = sa.text("state <> 'pending'")
     op.create_index(
         "uq_status_subscriptions_target_key",
