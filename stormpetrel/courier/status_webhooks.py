@@ -7,7 +7,7 @@ import json
 import secrets
 import ssl
 from collections.abc import Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import msgspec
@@ -52,7 +52,11 @@ class _StatusWebhooks:
         self._db = db
         self._config = config
         self._secret = secret
-        self._tls = ssl.create_default_context()
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        # Reading the system's certificates takes 40 ms, and most instances have no webhook.
+        return ssl.create_default_context()
 
     async def challenge(self, attempt: Attempt) -> None:
         """Confirm a webhook by its answer to a challenge."""

@@ -185,3 +185,29 @@ def test_files_of_a_store_that_is_away_are_removed_when_it_is_back(sqlite_url: s
     assert connection.all(WAITING) == []
     assert not any((tmp_path / "bucket").rglob(f"{key}*"))
     connection.close()
+
+
+def test_a_job_in_parts_applies_each_part_while_it_has_its_lease(
+    database_url: str, store: Connection
+) -> None:
+    fill(store, "work")
+
+    async def both(db: Database) -> list[bool]:
+        outcomes = []
+
+        async def other(attempt: Attempt) -> None:
+            outcomes.append(await attempt.advance(partial(effect, name="other")))
+            outcomes.append(await attempt.finish())
+
+        async def late(attempt: Attempt) -> None:
+            outcomes.append(await attempt.advance(partial(effect, name="first")))
+            # The lease expires during the work, and another courier goes on with the job.
+            await lane(db, other, now_ms=NOW_MS + LEASE_MS).once()
+            outcomes.append(await attempt.advance(partial(effect, name="late")))
+            await attempt.finish()
+
+        await lane(db, late).once()
+        return outcomes
+
+    assert in_loop(database_url, both) == [True, True, True, False]
+    assert store.all(EFFECTS) == [("first",), ("other",)]
