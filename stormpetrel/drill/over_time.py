@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from stormpetrel.charts import Values
 from stormpetrel.drill.record import CHANNELS, OK, REFUSED, AttackSecond, Line
 from stormpetrel.drill.score import p
-
-Values = tuple[float | None, ...]
 
 MOST_SLICES = 90
 """More slices would be finer than a phone's screen shows."""

@@ -10,8 +10,9 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stormpetrel.drill import charts, over_time, table
-from stormpetrel.drill.charts import Curve
+from stormpetrel import charts
+from stormpetrel.charts import Band, Curve
+from stormpetrel.drill import over_time, table
 from stormpetrel.drill.margins import OWN_VECTORS, shortfalls
 from stormpetrel.drill.score import KeptShare, Scores
 from stormpetrel.drill.vectors.catalogue import CATALOGUE
@@ -69,7 +70,7 @@ def page(columns: Columns) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main>"
+        f"<title>{escape(title)}</title><style>{charts.STYLE}</style></head><body><main>"
         f"<h1>{escape(title)}</h1>{''.join(sections)}<footer>{_FOOT}</footer></main></body></html>\n"
     )
 
@@ -164,36 +165,35 @@ def _in_the_middle(scores: Sequence[Scores]) -> int:
 
 def _over_time(result: Result) -> str:
     scenario = result.run.scenario
+    bands = _bands(scenario)
     cut = over_time.slices(scenario.seconds)
-    parts = [charts.phase_list(scenario, _about), "<h4>Kept, by channel</h4>", charts.ruler(scenario)]
+    parts = [_phase_list(scenario), "<h4>Kept, by channel</h4>", charts.ruler(bands)]
     hundred = charts.AxisMarks(lambda value: value / 100, ((0.0, "0"), (100.0, "100 %")))
     for channel, values in over_time.kept(result.lines, cut).items():
         worst = over_time.extreme(values, min)
         about = f"at worst {table.percent(worst)} % in {cut.each_s:g} s" if worst is not None else ""
         curve = Curve(values, "kept", hangs=True)
         parts.append(
-            charts.chart(
-                title=_channel(channel), about=about, curves=[curve], marks=hundred, scenario=scenario
-            )
+            charts.chart(title=_channel(channel), about=about, curves=[curve], marks=hundred, bands=bands)
         )
     parts += [
         "<h4>Latency of members' requests</h4>",
-        charts.ruler(scenario),
-        _latency(result, cut, scenario),
+        charts.ruler(bands),
+        _latency(result, cut, bands),
         "<h4>Refusals</h4>",
-        charts.ruler(scenario),
-        _rate("people", "refused a second", over_time.refused_per_s(result.lines, cut), "lost", scenario),
+        charts.ruler(bands),
+        _rate("people", "refused a second", over_time.refused_per_s(result.lines, cut), "lost", bands),
         _rate(
             "attackers",
             "refused a second",
             over_time.attackers_refused_per_s(result.attacks, cut),
             "refused",
-            scenario,
+            bands,
         ),
     ]
     rates = over_time.vectors(result.attacks, cut)
     if rates:
-        parts += ["<h4>The attack, by vector: sent a second, and refused</h4>", charts.ruler(scenario)]
+        parts += ["<h4>The attack, by vector: sent a second, and refused</h4>", charts.ruler(bands)]
     for name, rate in rates.items():
         refused = 100 * rate.refused / rate.sent
         parts.append(
@@ -205,13 +205,32 @@ def _over_time(result: Result) -> str:
                     Curve(rate.refused_per_s, "refused", is_filled=True),
                 ],
                 marks=charts.linear(over_time.extreme(rate.sent_per_s, max) or 0.0),
-                scenario=scenario,
+                bands=bands,
             )
         )
     return "".join(parts)
 
 
-def _latency(result: Result, cut: over_time.Slices, scenario: Scenario) -> str:
+def _bands(scenario: Scenario) -> tuple[Band, ...]:
+    return tuple(
+        Band(phase.start_s / scenario.seconds, phase.end_s / scenario.seconds, phase.is_calm)
+        for phase in scenario.phases
+    )
+
+
+def _phase_list(scenario: Scenario) -> str:
+    """Return the list that explains the phase numbers."""
+    items = []
+    for phase in scenario.phases:
+        vectors = "; ".join(f"{name} {_about(name)} × {scale:g}" for name, scale in phase.vectors)
+        told = f": {vectors}" if vectors else ""
+        items.append(
+            f"<li><b>{escape(phase.name)}</b> {phase.start_s:g} to {phase.end_s:g} s{escape(told)}</li>"
+        )
+    return f'<ol class="phaselist">{"".join(items)}</ol>'
+
+
+def _latency(result: Result, cut: over_time.Slices, bands: Sequence[Band]) -> str:
     middle = over_time.latency_ms(result.lines, cut, 50)
     late = over_time.latency_ms(result.lines, cut, 99)
     most = over_time.extreme(late, max)
@@ -220,19 +239,19 @@ def _latency(result: Result, cut: over_time.Slices, scenario: Scenario) -> str:
         about="median (thick) and 99th percentile (thin)" + (f", at worst {most:,.0f} ms" if most else ""),
         curves=[Curve(late, "late"), Curve(middle, "middle")],
         marks=charts.logarithmic(_LEAST_MS, _MOST_MS, _LATENCIES),
-        scenario=scenario,
+        bands=bands,
         style="strip tall",
     )
 
 
-def _rate(title: str, what: str, values: over_time.Values, style: str, scenario: Scenario) -> str:
+def _rate(title: str, what: str, values: charts.Values, style: str, bands: Sequence[Band]) -> str:
     most = over_time.extreme(values, max) or 0.0
     return charts.chart(
         title=title,
         about=f"{what}, at most {most:,.1f}" if most else f"{what}: none",
         curves=[Curve(values, style, is_filled=True)],
         marks=charts.linear(most),
-        scenario=scenario,
+        bands=bands,
     )
 
 
@@ -266,53 +285,3 @@ _FOOT = (
     "Kept: the share of the requests that users wanted that succeeded at the first attempt, in time. Attackers are "
     "counted by their own process; the server gets no hint about who attacks."
 )
-
-_STYLE = """
-:root{color-scheme:light dark;--paper:#f6f8fa;--card:#fff;--ink:#1d2733;--soft:#5a6776;--rule:#d5dce4;
---band:#e9eef4;--kept:#1f6f5c;--lost:#c0392b;--sent:#8a93a0;--refused:#3a5fa8;--late:#b0621a;
---good:#dff3e8;--fair:#fdf0d0;--bad:#fbdedb}
-@media(prefers-color-scheme:dark){:root{--paper:#10161d;--card:#18212b;--ink:#dbe4ee;--soft:#97a5b5;--rule:#2d3a48;
---band:#202c39;--kept:#5cc8a8;--lost:#ff7b6b;--sent:#8592a1;--refused:#7ea6f4;--late:#f0a35c;
---good:#173a2b;--fair:#453711;--bad:#4d211d}}
-*{box-sizing:border-box}
-body{margin:0;background:var(--paper);color:var(--ink);font:1rem/1.5 system-ui,sans-serif}
-main{max-width:60rem;margin:0 auto;padding:1rem}
-h1{font-size:1.6rem;margin:.5rem 0}h2{font-size:1.25rem;margin:0 0 .5rem}h3{font-size:1.1rem;margin:1.5rem 0 .5rem}
-h4{font-size:1rem;margin:1.5rem 0 .25rem}
-section,details{background:var(--card);border:1px solid var(--rule);border-radius:.6rem;padding:1rem;margin:0 0 1rem}
-summary{cursor:pointer}summary h2{display:inline;margin:0}
-.kept{font:600 1.05rem/1.5 ui-monospace,monospace;margin:0 0 .5rem;overflow-wrap:anywhere}
-.note{border-radius:.4rem;padding:.5rem .75rem;margin:.5rem 0}.note p{margin:0}
-.note ul{margin:.25rem 0;padding-left:1.2rem}
-.good{background:var(--good)}.fair{background:var(--fair)}.bad{background:var(--bad)}
-.scroll{overflow-x:auto;margin:0 0 1rem}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.92rem}
-th,td{padding:.3rem .5rem;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap}
-tbody th,thead th:first-child{text-align:left;font-weight:600;position:sticky;left:0;background:var(--card)}
-@media(max-width:40rem){tbody th{white-space:normal;min-width:6rem}th,td{padding:.3rem}}
-td.words{text-align:left;white-space:normal;min-width:14rem}
-thead th{color:var(--soft);font-weight:600}
-.phaselist{padding-left:1.4rem;margin:.25rem 0;font-size:.92rem}
-.strip{margin:.5rem 0 0}
-figcaption{font-size:.88rem;color:var(--soft);margin-left:3.6rem}figcaption b{color:var(--ink)}
-.plot{display:grid;grid-template-columns:3.2rem 1fr;gap:.4rem}
-.plot svg{display:block;width:100%;height:3.4rem}.tall svg{height:8rem}
-.marks{position:relative;font-size:.72rem;color:var(--soft)}
-.mark{position:absolute;right:0;transform:translateY(50%);line-height:1}
-.ruler{font-size:.75rem}
-.phases{position:relative;height:1.4rem}
-.phases span{position:absolute;top:0;bottom:0;text-align:center;overflow:hidden;border-left:1px solid var(--soft);
-background:var(--band);color:var(--soft)}
-.phases .attack{background:var(--bad);color:var(--ink)}
-.band{fill:var(--band)}
-.grid,.border{stroke:var(--rule);stroke-width:1;vector-effect:non-scaling-stroke}
-.line{fill:none;stroke-width:1.5;vector-effect:non-scaling-stroke}
-.area{stroke:none;opacity:.35}
-.line.kept{stroke:var(--kept)}.area.kept{fill:var(--lost);opacity:.75}
-.line.lost{stroke:var(--lost)}.area.lost{fill:var(--lost)}
-.line.sent{stroke:var(--sent)}.area.sent{fill:var(--sent)}
-.line.refused{stroke:var(--refused)}.area.refused{fill:var(--refused)}
-.line.middle{stroke:var(--kept);stroke-width:2.5}.line.late{stroke:var(--late);stroke-width:1}
-footer{color:var(--soft);font-size:.85rem}
-@media print{body,section,details{background:#fff;border:0}}
-"""

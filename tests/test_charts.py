@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from stormpetrel.drill import charts, over_time
-from stormpetrel.drill.charts import AxisMarks, Curve
-from tests.drill.lines import SCENARIO
+from stormpetrel import charts
+from stormpetrel.charts import AxisMarks, Band, Curve
+
+BANDS = (Band(0, 0.25, is_calm=True), Band(0.25, 0.75, is_calm=False), Band(0.75, 1, is_calm=True))
 
 
 def path_of(chart: str, kind: str) -> str:
@@ -18,13 +19,13 @@ def path_of(chart: str, kind: str) -> str:
     return found[1]
 
 
-def chart(values: over_time.Values, marks: AxisMarks | None = None, **more: Any) -> str:
+def chart(values: charts.Values, marks: AxisMarks | None = None, **more: Any) -> str:
     return charts.chart(
         title="apps",
         about="a <b> & c",
         curves=[Curve(values, "kept", **more)],
         marks=marks or charts.linear(100),
-        scenario=SCENARIO,
+        bands=BANDS,
     )
 
 
@@ -43,7 +44,7 @@ def test_the_phases_of_an_attack_are_marked_behind_the_curve():
     assert re.findall(r'<rect class="band" x="([\d.]+)" y="0" width="([\d.]+)"', drawn) == [
         ("250.00", "500.00")
     ]
-    assert 'left:25.000%;width:50.000%">2</span>' in charts.ruler(SCENARIO)
+    assert 'left:25.000%;width:50.000%">2</span>' in charts.ruler(BANDS)
 
 
 def test_what_is_drawn_is_also_said():
