@@ -158,6 +158,11 @@ class AudienceConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class InsightConfig:
+    countries: str = _key("", "a CSV file of network,country; internal reports count noted addresses by it")
+
+
+@dataclass(frozen=True, slots=True)
 class EdgeConfig:
     header_timeout_s: float = _key(
         5.0, "how long a client may take to send a request's headers", low=0.1, high=600
@@ -329,6 +334,7 @@ class Config:
     valkey: ValkeyConfig = field(default_factory=ValkeyConfig)
     shield: ShieldConfig = field(default_factory=ShieldConfig)
     audience: AudienceConfig = field(default_factory=AudienceConfig)
+    insight: InsightConfig = field(default_factory=InsightConfig)
     edge: EdgeConfig = field(default_factory=EdgeConfig)
     streaming: StreamingConfig = field(default_factory=StreamingConfig)
     posts: PostsConfig = field(default_factory=PostsConfig)

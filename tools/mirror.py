@@ -55,6 +55,17 @@ COVERED = (
         "tests/storage/sms_spool/test_outbox.py",
         "texts with their money and log",
     ),
+    (
+        "insight/charts insight/csv_form insight/document insight/edition insight/html insight/json_form "
+        "insight/markdown insight/sections insight/summary insight/vocabulary",
+        "tests/insight/test_make.py",
+        "parts of a whole report, in each form",
+    ),
+    (
+        "model/insight storage/insight_queries",
+        "tests/storage/test_insight.py",
+        "the numbers and their queries",
+    ),
     ("gateway/provider", "tests/test_config_sms.py", "types, the interface of each provider"),
     (
         "gateway/fields gateway/polling gateway/route_checks",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from stormpetrel.cli.output import print_json, print_table
 from stormpetrel.cli.parser import Commands, Parser, add_command, add_group
 from stormpetrel.cli.shield import span
+from stormpetrel.cli.times import utc_time
 from stormpetrel.errors import EnvironmentFailure, SetupError
 from stormpetrel.model.channel import CHANNEL_NAMES
 from stormpetrel.model.incident import IMPACTS, INCIDENT_STATUSES, MAINTENANCE_STATUSES
@@ -96,7 +97,7 @@ def _add_maintenance(commands: Commands[Any]) -> None:
     schedule.add_argument("name", metavar="NAME", help="name of the maintenance, in a few words")
     _text(schedule, required=True)
     begins = schedule.add_mutually_exclusive_group(required=True)
-    begins.add_argument("--at", metavar="TIME", type=_time, help="start in UTC, such as 2026-12-01T22:00")
+    begins.add_argument("--at", metavar="TIME", type=utc_time, help="start in UTC, such as 2026-12-01T22:00")
     begins.add_argument(
         "--in", dest="ahead", metavar="TIME", type=span, help="start from now, such as 2h or 3d"
     )
@@ -136,17 +137,6 @@ def _channels(parser: Parser) -> None:
         default=[],
         help=f"an affected channel, repeatable: {', '.join(CHANNEL_NAMES)}",
     )
-
-
-def _time(text: str) -> int:
-    """Convert an argument: a time in UTC, to milliseconds since 1970."""
-    from datetime import UTC, datetime
-
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 2026-12-01T22:00") from None
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def _body(args: argparse.Namespace) -> str:

@@ -19,6 +19,7 @@ from stormpetrel.cli import (
     completion,
     drill,
     incidents,
+    insight,
     instance,
     mail,
     moderation,
@@ -77,6 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
     status.add_commands(commands)
     sms.add_commands(commands)
     audience.add_commands(commands)
+    insight.add_commands(commands)
     completion.add_commands(commands, parser)
     return parser
 

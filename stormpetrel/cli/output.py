@@ -55,6 +55,11 @@ def table_lines(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str
     ]
 
 
+def printable(text: str) -> str:
+    """Return lines without other control characters: user content must not control the operator's terminal."""
+    return "\n".join(_printable(line) for line in text.split("\n"))
+
+
 def _printable(text: str) -> str:
     """Remove control characters: user content must not control the operator's terminal."""
     return "".join(" " if unicodedata.category(character) in _CONTROLS else character for character in text)

@@ -1,7 +1,8 @@
-"""Times and durations as the commands print them."""
+"""Times and durations as the commands read and print them."""
 
 from __future__ import annotations
 
+import argparse
 import time
 
 
@@ -21,3 +22,14 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def utc_time(text: str) -> int:
+    """Convert an argument: a time in UTC, to milliseconds since 1970."""
+    from datetime import UTC, datetime
+
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 2026-12-01T22:00") from None
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)

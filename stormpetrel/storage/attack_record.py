@@ -25,7 +25,7 @@ MAX_PHASES = 2_000
 MAX_SPANS = 500
 _BUSY_S = 2.0
 
-_TABLES = """
+TABLES = """
 CREATE TABLE IF NOT EXISTS moments (
     at_s INTEGER PRIMARY KEY,
     attack INTEGER NOT NULL,
@@ -94,7 +94,7 @@ class AttackRecord:
             self._raw.execute("PRAGMA journal_mode=WAL")
             # A power failure may lose the last second, as with the journal.
             self._raw.execute("PRAGMA synchronous=NORMAL")
-            self._raw.executescript(_TABLES)
+            self._raw.executescript(TABLES)
         except sqlite3.Error as error:
             self._raw.close()
             raise AttackRecordFailed(str(error)) from error

@@ -24,7 +24,7 @@ MAX_PREFIXES = 50_000
 DAY_MS = 86_400_000
 _BUSY_S = 2.0
 
-_TABLES = """
+TABLES = """
 CREATE TABLE IF NOT EXISTS entries (
     id INTEGER PRIMARY KEY,
     at_ms INTEGER NOT NULL,
@@ -130,7 +130,7 @@ class Journal:
             # A power failure may lose the last second, which is acceptable for a journal.
             self._raw.execute("PRAGMA synchronous=NORMAL")
             self._raw.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
-            self._raw.executescript(_TABLES)
+            self._raw.executescript(TABLES)
             self._page_bytes = int(self._raw.execute("PRAGMA page_size").fetchone()[0])
         except sqlite3.Error as error:
             self._raw.close()

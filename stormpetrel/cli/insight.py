@@ -1,0 +1,178 @@
+"""`insight`: the report about an attack, from the journal and the record of attacks alone."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stormpetrel.cli.output import print_json, print_table, printable
+from stormpetrel.cli.parser import Commands, add_command
+from stormpetrel.cli.times import utc_time, when
+from stormpetrel.errors import EnvironmentFailure, SetupError
+
+if TYPE_CHECKING:
+    from stormpetrel.config import Config
+    from stormpetrel.insight.make import MadeReport
+    from stormpetrel.model.insight import ReportWindow
+
+EDITIONS = ("internal", "public")
+ACTIONS = ("list", "publish", "withdraw")
+
+
+def add_commands(commands: Commands[Any]) -> None:
+    """Add `insight`."""
+    parser = add_command(
+        commands,
+        "insight",
+        _insight,
+        about="Prints the report about the last attack, or about a time. No process needs to run, and the database "
+        "may be gone. `list` shows the stored reports; `publish N` shows the public edition of the report about "
+        "attack N on the status page, and `withdraw N` ends that.",
+        example="stormpetrel insight --from 2026-11-30T12:00 --to 2026-11-30T13:00 --html report.html",
+    )
+    parser.add_argument("action", metavar="ACTION", nargs="?", choices=ACTIONS, help=", ".join(ACTIONS))
+    parser.add_argument("number", metavar="N", nargs="?", type=int, help="number of the attack (see list)")
+    parser.add_argument("--last", action="store_true", help="the last attack (the default)")
+    parser.add_argument(
+        "--from", dest="first", metavar="TIME", type=utc_time, help="start in UTC, such as 2026-12-01T22:00"
+    )
+    parser.add_argument(
+        "--to", dest="last_time", metavar="TIME", type=utc_time, help="end in UTC (default: now)"
+    )
+    parser.add_argument(
+        "--edition", choices=EDITIONS, default="internal", help="internal or public (default internal)"
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="as JSON, each number with its query")
+    form.add_argument("--csv", action="store_true", help="as CSV, each number with its query")
+    form.add_argument("--markdown", action="store_true", help="as Markdown")
+    form.add_argument("--html", metavar="FILE", help="write one HTML file with charts")
+
+
+def _insight(args: argparse.Namespace) -> int:
+    from stormpetrel.config_loader import load
+    from stormpetrel.process import secret
+
+    config = load(args.config).config
+    # Raises SetupError if there is no instance.
+    secret.load(config)
+    if args.action == "list":
+        return _list(config, as_json=args.json)
+    if args.action:
+        return _publish(config, args.action, args.number)
+    return _print(args, config)
+
+
+def _print(args: argparse.Namespace, config: Config) -> int:
+    from stormpetrel.insight.markdown import text
+
+    made = _made(config, _window(args, config), edition=args.edition)
+    if args.html:
+        path = Path(args.html)
+        path.write_text(made.form("html"), encoding="utf-8")
+        print(f"{path} has the report.")
+    elif args.json or args.csv or args.markdown:
+        sys.stdout.write(made.form("json" if args.json else "csv" if args.csv else "md"))
+    else:
+        columns = min(shutil.get_terminal_size((100, 24)).columns, 100)
+        print(printable(text(made.report, columns=columns)), end="")
+    return 0
+
+
+def _window(args: argparse.Namespace, config: Config) -> ReportWindow:
+    """Return the time that the arguments name. Raise SetupError if there is no attack in it."""
+    from stormpetrel import clock
+    from stormpetrel.insight.make import window_of
+    from stormpetrel.model.insight import ReportWindow
+    from stormpetrel.storage.insight import InsightUnreadable, attacks_between, last_attack
+
+    now_ms = clock.now_ms()
+    try:
+        if args.first is None and args.last_time is None:
+            span = last_attack(config.data_dir, until_ms=now_ms)
+            if span is None:
+                raise SetupError("no attack was recorded")
+            return window_of(span, now_ms=now_ms)
+        if args.last:
+            raise SetupError("--last cannot be combined with --from or --to")
+        until_ms = now_ms if args.last_time is None else args.last_time
+        from_ms = 0 if args.first is None else args.first
+        if until_ms <= from_ms:
+            raise SetupError("--to must be later than --from")
+        spans = attacks_between(config.data_dir, from_ms=from_ms, until_ms=until_ms)
+    except InsightUnreadable as error:
+        raise EnvironmentFailure(str(error)) from error
+    if not spans:
+        raise SetupError("no attack was recorded in this time")
+    is_over = all(span.ended_ms for span in spans)
+    end_ms = min(until_ms, max(span.ended_ms or now_ms for span in spans))
+    return ReportWindow(max(from_ms, spans[0].onset_ms), end_ms, now_ms, is_over=is_over)
+
+
+def _made(config: Config, window: ReportWindow, *, edition: str) -> MadeReport:
+    from stormpetrel.insight.make import made, read
+    from stormpetrel.storage.insight import InsightUnreadable
+
+    try:
+        data = read(config.data_dir, window, domain=config.domain, countries=config.insight.countries)
+    except InsightUnreadable as error:
+        raise EnvironmentFailure(str(error)) from error
+    return made(data, edition=edition)
+
+
+def _list(config: Config, *, as_json: bool) -> int:
+    from stormpetrel.storage.insight_folder import InsightFolder
+
+    reports = InsightFolder(config.data_dir).reports()
+    if as_json:
+        print_json(
+            [
+                {
+                    "number": one.number,
+                    "from_ms": one.from_ms,
+                    "until_ms": one.until_ms,
+                    "made_ms": one.made_ms,
+                    "published": one.is_published,
+                    "summary": list(one.summary),
+                }
+                for one in reports
+            ]
+        )
+    elif not reports:
+        print("There are no reports yet. The watch makes one when an attack ends.")
+    else:
+        print_table(
+            ("ATTACK", "FROM", "UNTIL", "PUBLISHED"),
+            [
+                (
+                    str(one.number),
+                    when(one.from_ms / 1000),
+                    when(one.until_ms / 1000),
+                    "yes" if one.is_published else "no",
+                )
+                for one in reports
+            ],
+        )
+    return 0
+
+
+def _publish(config: Config, action: str, number: int | None) -> int:
+    from stormpetrel.insight.make import publish
+    from stormpetrel.storage.insight import InsightUnreadable
+    from stormpetrel.storage.insight_folder import InsightFolder
+
+    if number is None:
+        raise SetupError(f"insight {action} needs the number of an attack (stormpetrel insight list)")
+    if action == "publish":
+        try:
+            publish(config.data_dir, number, domain=config.domain)
+        except InsightUnreadable as error:
+            raise EnvironmentFailure(str(error)) from error
+        print(f"The status page shows the public edition of report {number} within a few seconds.")
+    else:
+        InsightFolder(config.data_dir).withdraw(number)
+        print(f"The status page no longer shows report {number}.")
+    return 0

@@ -1,0 +1,106 @@
+"""`stormpetrel insight` in a data directory where no process runs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from stormpetrel.cli.main import main
+from stormpetrel.insight.make import made, read, store, window_of
+from stormpetrel.storage.insight_folder import InsightFolder
+from tests.insight import recorded
+
+FROM, TO = "2026-09-21T14:00", "2026-09-21T15:00"
+
+
+@pytest.fixture
+def instance(tmp_path, monkeypatch):
+    monkeypatch.setenv("STORMPETREL_DATA_DIR", str(tmp_path))
+    assert main(["init"]) == 0
+    recorded.write_both(tmp_path)
+    return tmp_path
+
+
+def test_the_last_attack_is_printed_for_a_terminal_without_the_store(instance, capsys):
+    (instance / "stormpetrel.db").unlink()
+    assert main(["insight"]) == 0
+    printed = capsys.readouterr().out
+    assert "came under a load that lasted 10 min" in " ".join(printed.split())
+    assert "WRONGLY REFUSED" in printed
+    assert max(len(line) for line in printed.splitlines()) <= 110
+
+
+def test_each_form_is_printed_or_written(instance, capsys, tmp_path):
+    capsys.readouterr()
+    assert main(["insight", "--last", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["version"] == 1
+    assert main(["insight", "--csv"]) == 0
+    assert capsys.readouterr().out.startswith("table,key,number,value,file,query\n")
+    assert main(["insight", "--markdown", "--edition", "public"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("# Insight report")
+    assert recorded.PAGE not in printed
+    assert main(["insight", "--html", str(tmp_path / "report.html")]) == 0
+    assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+
+
+def test_a_report_about_a_time_has_the_numbers_of_that_time(instance, capsys):
+    capsys.readouterr()
+    assert main(["insight", "--from", FROM, "--to", "2026-09-21T14:15", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["from_ms"] == recorded.SPAN.onset_ms
+    assert report["numbers"]["requests"]["value"] == sum(
+        one.requests for one in recorded.moments() if recorded.ONSET_S <= one.at_s <= recorded.ONSET_S + 100
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--from", "2020-01-01", "--to", "2020-02-01"], "no attack was recorded in this time"),
+        (["--from", TO, "--to", FROM], "--to must be later than --from"),
+        (["--from", "noon"], "is not a time"),
+        (["--last", "--from", FROM], "cannot be combined"),
+        (["publish"], "needs the number"),
+        (["publish", "9"], "no report about attack 9"),
+    ],
+)
+def test_a_wrong_use_is_explained_in_one_line(instance, capsys, arguments, said):
+    capsys.readouterr()
+    assert main(["insight", *arguments]) == 2
+    found = capsys.readouterr().err
+    assert said in found
+    assert found.count("\n") == 1
+
+
+def test_without_an_instance_or_an_attack_there_is_no_report(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("STORMPETREL_DATA_DIR", str(tmp_path / "none"))
+    assert main(["insight"]) == 2
+    monkeypatch.setenv("STORMPETREL_DATA_DIR", str(tmp_path))
+    assert main(["init"]) == 0
+    capsys.readouterr()
+    assert main(["insight"]) == 2
+    assert "no attack was recorded" in capsys.readouterr().err
+
+
+def test_a_damaged_record_is_a_failure_of_the_environment(instance, capsys):
+    for path in instance.glob("attacks.sqlite*"):
+        path.write_bytes(b"no database " * 500)
+    assert main(["insight"]) == 3
+
+
+def test_reports_are_listed_published_and_withdrawn(instance, capsys):
+    assert main(["insight", "list"]) == 0
+    assert "no reports yet" in capsys.readouterr().out
+    data = read(instance, window_of(recorded.SPAN, now_ms=recorded.SPAN.ended_ms), domain="127.0.0.1:8000")
+    assert made(data, edition="public").report.edition == "public"
+    store(instance, 3, data)
+    assert main(["insight", "publish", "3"]) == 0
+    assert InsightFolder(instance).is_published(3)
+    capsys.readouterr()
+    assert main(["insight", "list", "--json"]) == 0
+    assert [(one["number"], one["published"]) for one in json.loads(capsys.readouterr().out)] == [(3, True)]
+    assert main(["insight", "withdraw", "3"]) == 0
+    assert main(["insight", "list"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split()[-1] == "no"

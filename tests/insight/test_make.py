@@ -1,0 +1,277 @@
+"""Reports from a record and a journal: what they say, in which forms, and what a public edition leaves out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stormpetrel.errors import SetupError
+from stormpetrel.insight.edition import public_data
+from stormpetrel.insight.make import found_in, made, publish, read, store, window_of
+from stormpetrel.model.attack import AttackSpan
+from stormpetrel.model.insight import ReportData, ReportWindow
+from stormpetrel.storage.attack_record import AttackRecord
+from stormpetrel.storage.insight_folder import FORMS, InsightFolder
+from stormpetrel.storage.journal import Journal, Note
+from tests.insight import recorded
+from tests.repository import ROOT
+
+WINDOW = window_of(recorded.SPAN, now_ms=recorded.SPAN.ended_ms + 70_000)
+PRIVATE = (recorded.ADDRESS, recorded.TOKEN, recorded.PERSON, "marta", "@ana", "data centre", "a school")
+
+
+@pytest.fixture
+def data_dir(tmp_path):
+    recorded.write_both(tmp_path)
+    return tmp_path
+
+
+def data_of(data_dir, window: ReportWindow = WINDOW) -> ReportData:
+    return read(data_dir, window, domain="petrel.example")
+
+
+def recomputed(report, data_dir, *more) -> str:
+    done = subprocess.run(
+        [sys.executable, ROOT / "bench" / "recompute_insight.py", report, data_dir, *more],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (0, 1), done.stderr
+    return done.stdout
+
+
+def test_the_summary_can_be_quoted(data_dir):
+    summary = made(data_of(data_dir), edition="public").form("md").split("## ")[1]
+    assert "came under a load that lasted 10 min: 1,332,000 requests, up to 3,120 a second" in summary
+    assert (
+        "it was a crowd, then an attack; about 64.7 % of the requests are given to an attack, by page flood"
+        in summary
+    )
+    assert "Of 3,120 acknowledged posts that were checked, 0 were lost." in summary
+
+
+@pytest.mark.parametrize("edition", ["internal", "public"])
+def test_a_foreign_script_computes_every_number_again(data_dir, edition):
+    report = data_dir / "report.json"
+    report.write_text(made(data_of(data_dir), edition=edition).form("json"))
+    said = recomputed(report, data_dir)
+    assert re.fullmatch(r"(\d+) of \1 numbers are the same \(100\.0 %\)\n", said), said
+
+
+def test_the_foreign_script_finds_a_number_that_is_wrong(data_dir):
+    report = json.loads(made(data_of(data_dir), edition="internal").form("json"))
+    report["numbers"]["requests"]["value"] += 1
+    report["tables"]["collateral"][0]["numbers"]["refused"]["value"] = 0
+    report["series"]["outcomes"]["rows"][3][3] += 5
+    path = data_dir / "report.json"
+    path.write_text(json.dumps(report))
+    assert len(recomputed(path, data_dir).splitlines()) == 4
+
+
+def test_each_query_gives_its_number(data_dir):
+    report = json.loads(made(data_of(data_dir), edition="internal").form("json"))
+    numbers = list(report["numbers"].values())
+    numbers += [n for rows in report["tables"].values() for row in rows for n in row["numbers"].values()]
+    files = {name: sqlite3.connect(data_dir / name) for name in ("attacks.sqlite", "journal.sqlite")}
+    assert len(numbers) > 200
+    for number in numbers:
+        assert files[number["file"]].execute(number["query"]).fetchone() == (number["value"],), number[
+            "query"
+        ]
+    for raw in files.values():
+        raw.close()
+
+
+def test_the_page_is_one_file_without_script_and_links_each_number_to_its_query(data_dir):
+    page = made(data_of(data_dir), edition="internal").form("html")
+    assert len(page.encode()) <= 200_000
+    assert "<script" not in page
+    assert not re.search(r"""(?:src|href)=["'](?!#)""", page)
+    assert "default-src 'none'" in page
+    queries = set(re.findall(r'<li id="(q\d+)">', page))
+    assert set(re.findall(r'href="#(q\d+)"', page)) == queries
+    assert set(re.findall(r'href="#([a-z_]+)"', page)) <= set(re.findall(r'id="([a-z_]+)"', page))
+
+
+def test_names_in_a_record_are_escaped_in_every_form(tmp_path):
+    record = AttackRecord(tmp_path / "attacks.sqlite")
+    moment = replace(
+        recorded.moment(recorded.ONSET_S + 1, load=50),
+        known_applications={"<b>=1+1</b>|`x": {"served": 5}, "=cmd": {"served": 4}},
+        pages={"/@x'; DROP": 4},
+    )
+    record.write(attack=3, moments=[moment], phases=[recorded.FLOOD], spans=[recorded.SPAN])
+    record.close()
+    report = made(data_of(tmp_path), edition="internal")
+    assert "&lt;b&gt;=1+1&lt;/b&gt;|`x" in report.form("html")
+    assert "\\<b\\>=1+1\\</b\\>\\|`x" in report.form("md")
+    rows = list(csv.reader(io.StringIO(report.form("csv"))))
+    assert any(row[1] == "'=cmd" for row in rows)
+    path = tmp_path / "report.json"
+    path.write_text(report.form("json"))
+    assert "(100.0 %)" in recomputed(path, tmp_path)
+
+
+def test_an_attack_without_moments_and_phases_still_has_a_report(tmp_path):
+    record = AttackRecord(tmp_path / "attacks.sqlite")
+    record.write(attack=3, spans=[recorded.SPAN])
+    record.close()
+    report = made(data_of(tmp_path), edition="public")
+    for form in FORMS:
+        assert report.form(form)
+    assert "came under a load that lasted 10 min." in report.form("md")
+    assert "It was not checked whether posts were lost." in report.form("md")
+
+
+def test_an_attack_that_is_not_over_lasts_until_now():
+    window = window_of(AttackSpan(1, 5_000, 6_000, 0), now_ms=65_000)
+    assert (window.until_ms, window.is_over) == (65_000, False)
+
+
+# The public edition
+
+
+def test_the_public_edition_names_no_page_no_client_and_no_words_of_operators(data_dir):
+    data = data_of(data_dir)
+    internal = "".join(made(data, edition="internal").form(form) for form in FORMS)
+    public = "".join(made(data, edition="public").form(form) for form in FORMS)
+    assert recorded.PAGE in internal
+    assert [text for text in PRIVATE if text in public] == []
+    assert found_in(public, domain="petrel.example") == []
+
+
+def test_an_internal_edition_holds_no_address_and_no_token_because_it_outlives_them(data_dir):
+    internal = "".join(made(data_of(data_dir), edition="internal").form(form) for form in FORMS)
+    assert recorded.ADDRESS not in internal
+    assert recorded.TOKEN not in internal
+
+
+def test_applications_that_could_be_a_person_are_not_public(data_dir):
+    data = data_of(data_dir)
+    names = {row.name for row in public_data(data).tables["known_applications"].rows}
+    assert names == {"Tusky", "Ivory"}
+    table = data.tables["known_applications"]
+    odd = [
+        replace(table.rows[0], key=(name,))
+        for name in ("@ana", "ana@example.org", "10.1.2.3", "Russian bots", "")
+    ]
+    rare = replace(
+        table.rows[1],
+        key=("Rare",),
+        numbers=table.rows[1].numbers | {"requests": replace(table.rows[1].numbers["requests"], value=1)},
+    )
+    tables = data.tables | {"known_applications": replace(table, rows=(*table.rows, *odd, rare))}
+    assert {
+        row.name for row in public_data(replace(data, tables=tables)).tables["known_applications"].rows
+    } == names
+
+
+identities = st.one_of(
+    st.ip_addresses(v=4).map(str),
+    st.ip_addresses(v=6).map(str),
+    st.integers(10_000, 10**12).map(lambda n: f"account:{n}"),
+    st.binary(min_size=8, max_size=8).map(lambda b: f"token:{b.hex()}"),
+)
+
+
+@given(st.lists(identities, min_size=1, max_size=20, unique=True))
+@settings(max_examples=8, deadline=None)
+def test_no_identity_of_the_journal_is_in_a_public_edition(tmp_path_factory, found):
+    data_dir = tmp_path_factory.mktemp("insight")
+    recorded.write_record(data_dir, seconds=10)
+    journal = Journal(data_dir / "journal.sqlite")
+    kinds = (
+        "collateral",
+        "offender",
+        "allow",
+        "deny",
+        "canary",
+        "worker",
+        "pause",
+        "undo",
+        "watch",
+        "incident",
+    )
+    at_ms = recorded.SPAN.onset_ms + 5_000
+    for place, identity in enumerate(found):
+        is_address = not identity.startswith(("account", "token"))
+        note = Note(
+            at_ms=at_ms,
+            kind=kinds[place % len(kinds)],
+            text=f"{identity} did it",
+            who="address" if is_address else identity,
+            address=identity if is_address else "",
+            application=identity if place % 3 == 0 else "Tusky",
+            channel="apps",
+            because="queue/full",
+        )
+        journal.write([note])
+    journal.close()
+    report = made(data_of(data_dir), edition="public")
+    for form in FORMS:
+        text = report.form(form)
+        assert [identity for identity in found if identity in text] == []
+
+
+# Publishing
+
+
+def test_a_report_is_published_only_by_order_and_can_be_withdrawn(data_dir):
+    store(data_dir, 3, data_of(data_dir))
+    folder = InsightFolder(data_dir)
+    assert [one.is_published for one in folder.reports()] == [False]
+    publish(data_dir, 3, domain="petrel.example")
+    assert folder.is_published(3)
+    folder.withdraw(3)
+    assert not folder.is_published(3)
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [
+        ("It came from Russia.", "a country or people"),
+        ("A gang of hackers did it.", "an actor"),
+        ("A state-sponsored group.", "a state"),
+        ("They are to blame.", "guilt"),
+        ("From 198.51.100.7 alone.", "an address"),
+        ("From 2001:db8::17 alone.", "an address"),
+        ("The page of @marta_writes.", "an account"),
+        ("By account:117.", "an account"),
+        ("Write to marta@example.org.", "a mail address"),
+        ("The key 9f86d081884c7d659a2f.", "a token"),
+        ("Sent from +4915112345678.", "a phone number"),
+    ],
+)
+def test_an_edited_report_that_names_anyone_is_refused_with_the_word_and_its_place(data_dir, word, kind):
+    store(data_dir, 3, data_of(data_dir))
+    path = data_dir / "insight" / "attack-3-public.md"
+    path.write_text(path.read_text().replace("## Impact", f"## Impact\n\n{word}"))
+    with pytest.raises(SetupError) as refused:
+        publish(data_dir, 3, domain="petrel.example")
+    assert kind in refused.value.safe_text
+    assert "md file, line " in refused.value.safe_text
+    assert not InsightFolder(data_dir).is_published(3)
+
+
+def test_an_identity_of_the_journal_is_found_in_any_form(data_dir):
+    store(data_dir, 3, data_of(data_dir))
+    path = data_dir / "insight" / "attack-3-public.csv"
+    path.write_text(path.read_text() + "web-1\n")
+    with pytest.raises(SetupError, match="'web-1' names a client"):
+        publish(data_dir, 3, domain="petrel.example")
+
+
+def test_only_a_report_that_exists_can_be_published(data_dir):
+    with pytest.raises(SetupError, match="no report about attack 9"):
+        publish(data_dir, 9, domain="petrel.example")
