@@ -40,9 +40,9 @@ th.words{text-align:left!important}
 font-size:.92rem}
 .bars dt,.bars dd{margin:0}.bars dd.bar{align-self:center;height:.8rem;background:var(--band);border-radius:.2rem}
 .bars dd.bar i{display:block;height:100%;background:var(--refused);border-radius:.2rem;min-width:1px}
-.bars dd.value{text-align:right;font-variant-numeric:tabular-nums}
+.bars dd.value{text-align:right;align-self:center;font-variant-numeric:tabular-nums}
 td.words{min-width:0}
-nav ul{columns:2 14rem;margin:0;padding-left:1.2rem}
+nav ul{columns:2 9rem;margin:0 0 1rem;padding-left:1.2rem}
 .queries{font-size:.8rem;padding-left:2.2rem}.queries code{overflow-wrap:anywhere;white-space:pre-wrap}
 .queries li:target{background:var(--fair)}
 :target{scroll-margin-top:1rem}

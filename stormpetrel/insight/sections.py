@@ -14,6 +14,7 @@ from stormpetrel.insight.document import (
     Grid,
     Line,
     Paragraph,
+    Piece,
     Report,
     Section,
     at,
@@ -89,7 +90,7 @@ def _impact(data: ReportData) -> Section:
 def _timeline(data: ReportData) -> Section:
     rows: list[tuple[int, Line]] = []
     if data.spans:
-        rows += [(span.onset_ms, ("The load began to exceed the capacity.",)) for span in data.spans]
+        rows += [(span.onset_ms, ("Unusual traffic began.",)) for span in data.spans]
     rows += [
         (phase.began_ms, (f"Phase {number}: {_phase_in_words(phase)}.",))
         for number, phase in enumerate(data.phases, start=1)
@@ -160,9 +161,9 @@ def _target(data: ReportData, *, edition: str) -> Section:
             )
         )
     if _has(data, "cost"):
-        blocks.append(_bars(data, "cost", "cpu_ms", "CPU time by kind of request, in ms", {}))
+        blocks.append(_bars(data, "cost", "cpu_ms", "CPU time by kind of request", vocabulary.KINDS))
     if _has(data, "kinds"):
-        blocks.append(_bars(data, "kinds", "sampled", "Sampled requests by kind", {}))
+        blocks.append(_bars(data, "kinds", "sampled", "Sampled requests by kind", vocabulary.KINDS))
     if edition == "public":
         blocks.append(Paragraph(("Pages are not named: they belong to people.",), is_note=True))
     return Section("target", "Target", tuple(blocks or [_NOTHING]))
@@ -184,7 +185,7 @@ def _means(data: ReportData) -> Section:
                     lasted(numbers["lasted_s"]),
                     f": {vocabulary.VERDICTS.get(phase.verdict, phase.verdict)}. About ",
                     percent(numbers["attack_share"]),
-                    " of the requests are given to the attack. They came from about ",
+                    " of the additional requests are attributed to the attack. All came from about ",
                     count(numbers["addresses"]),
                     " addresses in ",
                     count(numbers["networks"]),
@@ -218,9 +219,9 @@ def _crowd_or_attack(data: ReportData) -> Section:
         blocks.append(
             Paragraph(
                 (
-                    "Over the whole time, the evidence gives ",
+                    "Over the whole time, the evidence attributes ",
                     percent(data.numbers["attack_share"]),
-                    " of the requests to an attack and the rest to people. This is an estimate.",
+                    " of the requests above the usual to an attack, and the rest to people. This is an estimate.",
                 )
             )
         )
@@ -262,10 +263,10 @@ def _crowd_or_attack(data: ReportData) -> Section:
                     (title, "Phase", "Measured", "Usual here"),
                     tuple(
                         (
-                            (named(vocabulary.MEASURES, str(row.key[1])),),
+                            (_measure_name(str(row.key[1])),),
                             (str(numbers.get(int(row.key[0]), row.key[0])),),
-                            (decimal(row.numbers["value"]),),
-                            (decimal(row.numbers["usual"]),),
+                            (_measured(str(row.key[1]), row.numbers["value"]),),
+                            (_measured(str(row.key[1]), row.numbers["usual"]),),
                         )
                         for row in data.tables[table].rows
                     ),
@@ -289,7 +290,7 @@ def _sources(data: ReportData) -> Section:
             Grid(
                 ("Connections", "Most at a time, or in a second"),
                 tuple(
-                    ((named({}, row.name),), (count(row.numbers["most"]),))
+                    ((named(vocabulary.CONNECTIONS, row.name),), (count(row.numbers["most"]),))
                     for row in data.tables["connections"].rows
                 ),
             )
@@ -493,15 +494,14 @@ def _outcomes(data: ReportData, table: str, head: str, names: dict[str, str]) ->
     if not _has(data, table):
         return _NOTHING
     return Grid(
-        (head, "Requests", "Answered", "Refused", "Left waiting", "Answered"),
+        (head, "Answered", "Requests", "Refused", "Left waiting"),
         tuple(
             (
                 (named(names, row.name),),
+                (percent(row.numbers["answered_share"]),),
                 (count(row.numbers["requests"]),),
-                (count(row.numbers["answered"]),),
                 (count(row.numbers["refused"]),),
                 (count(row.numbers["gone"]),),
-                (percent(row.numbers["answered_share"]),),
             )
             for row in data.tables[table].rows
         ),
@@ -512,15 +512,15 @@ def _known(data: ReportData, table: str, head: str, names: dict[str, str]) -> Bl
     if not _has(data, table):
         return _NOTHING
     return Grid(
-        (head, "Requests", "Failed", "Refused", "Left waiting", "Succeeded"),
+        (head, "Succeeded", "Requests", "Failed", "Refused", "Left waiting"),
         tuple(
             (
                 (named(names, row.name),),
+                (percent(row.numbers["succeeded_share"]),),
                 (count(row.numbers["requests"]),),
                 (count(row.numbers["failed"]),),
                 (count(row.numbers["refused"]),),
                 (count(row.numbers["gone"]),),
-                (percent(row.numbers["succeeded_share"]),),
             )
             for row in data.tables[table].rows[:LISTED]
         ),
@@ -540,11 +540,21 @@ def _bars(data: ReportData, table: str, column: str, title: str, names: dict[str
 
 def _measure(name: str, numbers: dict[str, Number]) -> Line:
     return (
-        f"{named(vocabulary.MEASURES, name)} ",
-        decimal(numbers["value"]),
-        ", usual ",
-        decimal(numbers["usual"]),
+        f"{_measure_name(name)}: ",
+        _measured(name, numbers["value"]),
+        ", usually ",
+        _measured(name, numbers["usual"]),
     )
+
+
+def _measure_name(name: str) -> str:
+    return vocabulary.MEASURES.get(name, (name.replace("_", " "), ""))[0]
+
+
+def _measured(name: str, number: Number) -> Piece:
+    """Return a measure with its unit: shares in percent."""
+    unit = vocabulary.MEASURES.get(name, ("", ""))[1]
+    return percent(number) if unit == vocabulary.SHARE else decimal(number, f" {unit}" if unit else "")
 
 
 def _phase_in_words(phase: AttackPhase) -> str:

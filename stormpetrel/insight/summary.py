@@ -20,7 +20,7 @@ def summary_of(data: ReportData) -> tuple[Line, ...]:
 def _load(data: ReportData) -> Line:
     window, numbers = data.window, data.numbers
     line: Line = (
-        f"On {day(window.from_ms)} at {clock(window.from_ms)} UTC, {data.domain} came under a load that "
+        f"On {day(window.from_ms)} at {clock(window.from_ms)} UTC, {data.domain} came under unusual traffic that "
         f"{'lasted' if window.is_over else 'has lasted'} ",
         lasted(numbers["lasted_s"]),
     )
@@ -50,7 +50,7 @@ def _verdict(data: ReportData) -> Line:
         ),
         "; about ",
         percent(data.numbers["attack_share"]),
-        " of the requests are given to an attack",
+        " of the additional requests are attributed to an attack",
     )
     if means:
         return (*line, f", by {means}.")

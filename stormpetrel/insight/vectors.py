@@ -21,7 +21,7 @@ WORDS = {
         "many clients request the same few pages",
         "Pages of people without an account come from memory and cost little. Put a proxy or a second machine in "
         "front if the link itself is full.",
-        "stormpetrel proxy caddy --domain DOMAIN",
+        "stormpetrel check",
     ),
     "few_sources": VectorWords(
         "flood from few sources",
@@ -45,7 +45,7 @@ WORDS = {
         "guessing of passwords",
         "attempts to sign in to the same few accounts",
         "Ask the owners of these accounts to set up a second factor.",
-        "stormpetrel shield events --kind offender",
+        "stormpetrel shield journal --kind offender",
     ),
     "shared_addresses": VectorWords(
         "flood from shared addresses",
@@ -57,7 +57,7 @@ WORDS = {
         "stolen credentials",
         "accounts or tokens of members send far more than people do",
         "Ask the owners to revoke the app and to change their password.",
-        "stormpetrel shield events --kind offender",
+        "stormpetrel shield journal --kind offender",
     ),
     "forged_credentials": VectorWords(
         "forged credentials",
@@ -87,13 +87,13 @@ WORDS = {
         "write flood",
         "very many posts, follows or other writes",
         "Suspend the accounts, and close sign-ups or require approval for some days.",
-        "stormpetrel shield events --kind offender",
+        "stormpetrel shield journal --kind offender",
     ),
     "connection_churn": VectorWords(
         "connection churn",
         "connections are opened and closed at a high rate",
         "Put a proxy in front that keeps connections open, and check the limits of the kernel.",
-        "stormpetrel proxy haproxy --domain DOMAIN",
+        "stormpetrel config",
     ),
     "provocation": VectorWords(
         "provocation of the defence",

@@ -78,7 +78,8 @@ _BOUND_PREFIXES = """DELETE FROM prefixes WHERE prefix IN (
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Entry. `kind`: overload, calm, offender, collateral, allow, deny, undo, pause, canary, worker, watch.
+    """Entry. `kind`: overload, calm, offender, collateral, allow, deny, undo, pause, canary, worker, watch, incident,
+    check.
 
     `who`: an identity as in reports, but never an address, which is in `address` alone. `count`: how many
     times it happened, for one entry about several events.

@@ -219,7 +219,7 @@ class ControlServer:
                 case AskPause():
                     return await self._pause(question)
                 case IncidentChange():
-                    return IncidentStored(await self._incidents.change(question))
+                    return await self._incident(question)
         except SetupError as error:
             return Failed(error.safe_text)
 
@@ -336,6 +336,13 @@ class ControlServer:
         self._books.note([Note(at_ms=int(now_s * 1000), kind="pause", text=text)])
         kept = await self._books.set_fact("paused_until_ms", int(question.until_epoch_s * 1000))
         return Done(told, kept)
+
+    async def _incident(self, question: IncidentChange) -> IncidentStored:
+        incident = await self._incidents.change(question)
+        # For the report about an attack: operators may have noticed it first.
+        note = Note(at_ms=clock.now_ms(), kind="incident", text=incident.name, because=question.action)
+        self._books.note([note])
+        return IncidentStored(incident)
 
     def _write_down(self, kind: str, text: str, named: str, what: str) -> None:
         is_address = named == "address"

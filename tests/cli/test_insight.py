@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
 
-from stormpetrel.cli.main import main
+from stormpetrel.cli.main import build_parser, main
 from stormpetrel.insight.make import made, read, store, window_of
+from stormpetrel.insight.vectors import WORDS
 from stormpetrel.storage.insight_folder import InsightFolder
 from tests.insight import recorded
+from tests.repository import ROOT
+from tools import try_install
 
 FROM, TO = "2026-09-21T14:00", "2026-09-21T15:00"
 
@@ -26,7 +30,7 @@ def test_the_last_attack_is_printed_for_a_terminal_without_the_store(instance, c
     (instance / "stormpetrel.db").unlink()
     assert main(["insight"]) == 0
     printed = capsys.readouterr().out
-    assert "came under a load that lasted 10 min" in " ".join(printed.split())
+    assert "came under unusual traffic that lasted 10 min" in " ".join(printed.split())
     assert "WRONGLY REFUSED" in printed
     assert max(len(line) for line in printed.splitlines()) <= 110
 
@@ -88,6 +92,28 @@ def test_a_damaged_record_is_a_failure_of_the_environment(instance, capsys):
     for path in instance.glob("attacks.sqlite*"):
         path.write_bytes(b"no database " * 500)
     assert main(["insight"]) == 3
+
+
+def test_every_command_of_the_page_about_reports_works(instance, capsys, monkeypatch):
+    monkeypatch.chdir(instance)
+    window = window_of(recorded.SPAN, now_ms=recorded.SPAN.ended_ms)
+    store(instance, 3, read(instance, window, domain="127.0.0.1:8000"))
+    page = (ROOT / "docs" / "insight.md").read_text(encoding="utf-8")
+    commands = [command for found in try_install.commands(page).values() for _, command in found]
+    assert len(commands) >= 9
+    for command in commands:
+        program, *arguments = shlex.split(command, comments=True)
+        assert program == "stormpetrel"
+        assert main(["3" if argument == "N" else argument for argument in arguments]) == 0, command
+        assert capsys.readouterr().out
+    assert (instance / "report.html").exists()
+
+
+def test_every_command_of_the_advice_exists():
+    values = {"ADDRESS": "192.0.2.1", "TEXT": "flood"}
+    for words in WORDS.values():
+        arguments = [values.get(word, word) for word in shlex.split(words.command)[1:]]
+        assert build_parser().parse_args(arguments)
 
 
 def test_reports_are_listed_published_and_withdrawn(instance, capsys):

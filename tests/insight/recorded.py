@@ -16,7 +16,9 @@ PERSON = "account:117"
 IN_IVORY = {"application": "Ivory", "channel": "apps", "because": "queue/full"}
 PAGE = "/@marta_writes"
 SPAN = AttackSpan(3, ONSET_S * 1000 + 400, ONSET_S * 1000 + 1900, (ONSET_S + SECONDS) * 1000)
-VECTOR = NamedVector("page_flood", 0.91, (EvidenceItem("new_networks", 0.88, 0.12),))
+VECTOR = NamedVector(
+    "page_flood", 0.91, (EvidenceItem("pages_per_s", 2710.5, 14.0), EvidenceItem("page_programs", 0.97, 0.1))
+)
 CROWD = AttackPhase(
     number=7,
     attack=3,
@@ -24,7 +26,7 @@ CROWD = AttackPhase(
     ended_ms=(ONSET_S + SECONDS // 3) * 1000,
     verdict="crowd",
     attack_share=0.08,
-    evidence_against=(EvidenceItem("referrer_share", 0.7, 0.2),),
+    evidence_against=(EvidenceItem("page_links", 0.7, 0.2),),
     volume_rule_says_attack=True,
     addresses=41_000,
     networks=9_400,
@@ -38,8 +40,8 @@ FLOOD = AttackPhase(
     verdict="attack",
     attack_share=0.93,
     vectors=(VECTOR, NamedVector("unknown", 0.05)),
-    evidence_for=(EvidenceItem("new_networks", 0.88, 0.12), EvidenceItem("early_returns", 0.41, 0.0)),
-    evidence_against=(EvidenceItem("referrer_share", 0.3, 0.2),),
+    evidence_for=(EvidenceItem("new_networks", 0.88, 0.12), EvidenceItem("ignored_retry", 0.41, 0.0)),
+    evidence_against=(EvidenceItem("page_links", 0.3, 0.2),),
     volume_rule_says_attack=True,
     addresses=182_000,
     networks=40_100,
@@ -83,13 +85,13 @@ def moment(at_s: int, *, load: int = 0) -> Moment:
             "Ivory": {"served": 10, "refused": hurt, "excess": 0},
         },
         because={"queue/full": refused} if load else {},
-        kinds={"cached_page": 40 + load // 100, "page": 20, "api": 30, "feed": 5, "write": 5},
+        kinds={"cached": 40 + load // 100, "page": 20, "api": 30, "feed": 5, "write": 5},
         cost_ms={"page": 220.5 + load / 7, "api": 180.25, "write": 40.0},
         sources={"member": 50, "returning": 14, "known_network": 10, "new_network": 6 + load // 100},
-        agents={"browser": 60 + load // 200, "app": 30, "feed_reader": 5, "program": load // 100},
-        referrers={"none": 70, "own": 20, "mail": 3 + load // 400, "other_site": 7},
+        agents={"browser": 60 + load // 200, "app": 30, "reader": 5, "program": load // 100},
+        referrers={"none": 70, "own": 20, "mail": 3 + load // 400, "other": 7},
         connections={"opened": 12 + load // 4, "idle": 80, "slow_head": load // 90},
-        features={"path_entropy": 0.82 - load / 9000, "new_networks": 0.06 + load / 6000},
+        features={"page_links": 0.2 + load / 9000, "new_networks": 0.06 + load / 6000},
         pages={"/": 12, PAGE: 3 + load // 50, "/tags/rain": 2, "/@ana/feed.atom": 2, "/@ana/115": 1},
     )  # fmt: skip
 

@@ -53,11 +53,13 @@ def recomputed(report, data_dir, *more) -> str:
 
 def test_the_summary_can_be_quoted(data_dir):
     summary = made(data_of(data_dir), edition="public").form("md").split("## ")[1]
-    assert "came under a load that lasted 10 min: 1,332,000 requests, up to 3,120 a second" in summary
     assert (
-        "it was a crowd, then an attack; about 64.7 % of the requests are given to an attack, by page flood"
-        in summary
+        "came under unusual traffic that lasted 10 min: 1,332,000 requests, up to 3,120 a second" in summary
     )
+    assert (
+        "it was a crowd, then an attack; about 64.7 % of the additional requests are attributed to" in summary
+    )
+    assert "attributed to an attack, by page flood." in summary
     assert "Of 3,120 acknowledged posts that were checked, 0 were lost." in summary
 
 
@@ -130,7 +132,7 @@ def test_an_attack_without_moments_and_phases_still_has_a_report(tmp_path):
     report = made(data_of(tmp_path), edition="public")
     for form in FORMS:
         assert report.form(form)
-    assert "came under a load that lasted 10 min." in report.form("md")
+    assert "came under unusual traffic that lasted 10 min." in report.form("md")
     assert "It was not checked whether posts were lost." in report.form("md")
 
 
