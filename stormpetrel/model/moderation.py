@@ -61,6 +61,8 @@ class Act(StrEnum):
     SHIELD_UNDO = "shield_undo"
     SHIELD_PAUSE = "shield_pause"
     STATUS_PAGE = "status_page"
+    PUBLISH_REPORT = "publish_report"
+    WITHDRAW_REPORT = "withdraw_report"
 
 
 WARNED = frozenset(

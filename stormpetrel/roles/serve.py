@@ -28,7 +28,7 @@ from stormpetrel.config import Config
 from stormpetrel.config_loader import LoadedConfig, variable_of
 from stormpetrel.errors import EnvironmentFailure, SetupError
 from stormpetrel.extras import missing, require
-from stormpetrel.model.event import Event, OutboxFilled, ShieldPaused, ShieldRuled
+from stormpetrel.model.event import Event, OutboxFilled, PostCreated, PostDeleted, ShieldPaused, ShieldRuled
 from stormpetrel.process import cpu_worker as heavy
 from stormpetrel.process import log, secret, supervisor
 from stormpetrel.process.cpu_worker import Heavy, HeavyHub
@@ -48,7 +48,7 @@ WANTED_EVENTS: dict[str, frozenset[type[Event]]] = {
     "web": EVERYTHING,
     "courier": frozenset({OutboxFilled}),
     "sms": NOTHING,
-    "watch": frozenset({ShieldRuled, ShieldPaused}),
+    "watch": frozenset({ShieldRuled, ShieldPaused, PostCreated, PostDeleted}),
 }
 """The events that each role receives on the bus; every role may publish."""
 

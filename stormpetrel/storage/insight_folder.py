@@ -78,6 +78,10 @@ class InsightFolder:
         except FileNotFoundError:
             return None
 
+    def published(self) -> list[int]:
+        """Return the numbers of the reports that are public, the newest first."""
+        return [number for number in self._numbers() if self.is_published(number)]
+
     def is_published(self, number: int) -> bool:
         """Return whether the public edition is public."""
         return self._mark(number).exists()

@@ -18,6 +18,7 @@ from stormpetrel.bus.local import Bus
 from stormpetrel.config import Config
 from stormpetrel.control import wire
 from stormpetrel.errors import EnvironmentFailure, StormpetrelError
+from stormpetrel.model.event import Event
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.process import secret as secrets_of_instance
 from stormpetrel.process.health import serve_health
@@ -29,12 +30,14 @@ from stormpetrel.storage.engine.connection import connect, transaction
 from stormpetrel.storage.engine.failures import store_failed
 from stormpetrel.storage.engine.slots import take_slot
 from stormpetrel.storage.journal import Note
+from stormpetrel.watch.acknowledged import AcknowledgedPosts
 from stormpetrel.watch.attack import Attack
 from stormpetrel.watch.audience import WatchAudience
 from stormpetrel.watch.canaries import Canaries
 from stormpetrel.watch.cluster_state import ClusterState
 from stormpetrel.watch.control_server import ControlServer
 from stormpetrel.watch.fleet import Fleet
+from stormpetrel.watch.insight import InsightKeeper
 from stormpetrel.watch.journal_writer import JournalWriter, Remembered
 from stormpetrel.watch.metrics import Figures, exposition
 from stormpetrel.watch.probe_client import ProbeClient
@@ -98,9 +101,17 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
     )
     fleet = Fleet(bus, cluster.orders, control_server.heard)
     control_server.say = fleet.say
+    posts = AcknowledgedPosts(config.database_url)
+
+    def on_events(events: list[Event]) -> None:
+        fleet.hear(events)
+        posts.hear(events)
+
+    bus.on_events = on_events
     audience = control_server.audience = WatchAudience(
         data_dir=config.data_dir, database_url=config.database_url, is_enabled=config.audience.enabled
     )
+    insight = InsightKeeper(config, note=lambda note: books.note([note]), check=posts.check)
     control = _listen(config.data_dir)
     books.note([Note(at_ms=int(began_s * 1000), kind="watch", text="the watch started")])
 
@@ -120,7 +131,9 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
         )
 
     def view() -> StatusView:
-        return view_of(config, board, attack=cluster.attack, now_epoch_s=clock.now_s())
+        return view_of(
+            config, board, attack=cluster.attack, now_epoch_s=clock.now_s(), reports=insight.published
+        )
 
     site = StatusSite(view, clock_s=asyncio.get_running_loop().time)
     try:
@@ -143,6 +156,7 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
             tasks.create_task(_write_down(cluster, books, stop))
             tasks.create_task(canaries.run(stop))
             tasks.create_task(audience.run(stop))
+            tasks.create_task(insight.run(stop))
             tasks.create_task(fleet.repeat(stop, now_epoch_s=clock.now_s))
     finally:
         control.close()

@@ -11,6 +11,7 @@ from stormpetrel.shield.paths import SEARCH, SIGN_IN, SIGN_UP, TAG, Family
 from stormpetrel.web import (
     account,
     admin,
+    admin_insight,
     admin_shield,
     admin_sms,
     admin_status,
@@ -282,6 +283,9 @@ ROUTES: tuple[Route, ...] = (
     _member_form(
         "/admin/status/{id}", admin_status.change, "Change an incident or maintenance", body=BodySize.TEXTS
     ),
+    _member_page("/admin/insight", admin_insight.show, "Insight reports about attacks"),
+    _member_page("/admin/insight/{name}", admin_insight.document, "Insight report in one form"),
+    _member_form("/admin/insight/{name}/{verb}", admin_insight.change, "Publish or withdraw a report"),
     _member_page("/admin/audience", audience.admin, "Unique visitors by day, week and month"),
     _member_page("/admin/reports", moderation.queue, "Open reports"),
     _member_page("/admin/reports/{id}", moderation.show_report, "Report with its actions"),

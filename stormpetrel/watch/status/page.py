@@ -80,6 +80,12 @@ def status_page(view: StatusView) -> bytes:
     rows = "".join(_channel(one, view.past.get(one.channel, _NO_PAST)) for one in view.channels)
     parts.append(f'<h2>Services</h2><ul class="ch">{rows}</ul>')
     parts.append(f"<h2>Past incidents</h2>{_past(view)}")
+    if view.reports:
+        listed = "".join(
+            f'<li><a href="insight/{one.number}{view.suffix}">{escape(one.summary)}</a></li>'
+            for one in view.reports[:PAST_SHOWN]
+        )
+        parts.append(f"<h2>Reports about attacks</h2><ul>{listed}</ul>")
     parts.append(
         "<p><small>Each service is used every few seconds from this machine, as members and new visitors use it. "
         "Bars: the last 90 days, today at the right; lines: response times of 24 hours. "

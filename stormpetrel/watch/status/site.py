@@ -7,17 +7,20 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from stormpetrel.bounded import BoundedTable, Eviction
+from stormpetrel.insight.html import POLICY as REPORT_POLICY
 from stormpetrel.model.channel import CHANNEL_NAMES
 from stormpetrel.process.document import HTML, Document
+from stormpetrel.storage.insight_folder import FORMS
 from stormpetrel.watch.status import badge, feed, summary
 from stormpetrel.watch.status.page import POLICY, history_page, incident_page, status_page
-from stormpetrel.watch.status.view import StatusView
+from stormpetrel.watch.status.view import PublicReport, StatusView
 
 FRESH_S = 1.0
 """With FRESH_S here and MAX_AGE_S in caches no document is older than 5 s, and neither is a measurement."""
 MAX_AGE_S = 2
 MAX_DOCUMENTS = 256
 _INCIDENT = re.compile(r"incidents/([0-9a-f]{1,32})\Z")
+_REPORT = re.compile(r"insight/(\d{1,9})(?:\.(md|json|csv))?\Z")
 _MONTH = re.compile(r"history/(\d{4})-(\d\d)\Z")
 _BADGE = re.compile(r"badge/([a-z_]{1,20})\.svg\Z")
 
@@ -66,6 +69,9 @@ def rendered(path: str, view: StatusView) -> Document | None:
     if found := _BADGE.match(path):
         body = badge.channel_badge(view, found[1])
         return None if body is None else _public(badge.CONTENT_TYPE, body)
+    if found := _REPORT.match(path):
+        report = next((one for one in view.reports if one.number == int(found[1])), None)
+        return None if report is None else _report(report, found[2] or "html")
     if found := _INCIDENT.match(path):
         incident = next((one for one in view.incidents if one.id == found[1]), None)
         return None if incident is None else _html(incident_page(view, incident))
@@ -85,6 +91,7 @@ def paths(view: StatusView) -> list[str]:
         "history",
         *(f"history/{month}" for month in sorted(months | {f"{now:%Y-%m}"})),
         *(f"incidents/{one.id}" for one in view.incidents),
+        *(f"insight/{one.number}{end}" for one in view.reports for end in ("", ".md", ".json", ".csv")),
     ]
 
 
@@ -96,6 +103,13 @@ def _history(path: str, view: StatusView) -> Document | None:
     if found is None or not (2000 <= int(found[1]) <= now.year and 1 <= int(found[2]) <= 12):
         return None
     return _html(history_page(view, int(found[1]), int(found[2]), root="../"))
+
+
+def _report(report: PublicReport, form: str) -> Document:
+    if form == "html":
+        policy = f"{REPORT_POLICY}; frame-ancestors 'none'"
+        return Document(HTML, report.forms[form], policy=policy, max_age_s=MAX_AGE_S)
+    return _public(FORMS[form], report.forms[form])
 
 
 def _html(body: bytes) -> Document:

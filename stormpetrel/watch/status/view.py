@@ -33,12 +33,26 @@ class ChannelPast:
 
 
 @dataclass(frozen=True, slots=True)
+class PublicReport:
+    """The public edition of an insight report. `forms`: its bodies by form, "html" and others.
+
+    `number`: of the attack, which began at `from_ms`. `summary`: its first sentence.
+    """
+
+    number: int
+    from_ms: int
+    summary: str
+    forms: dict[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class StatusView:
     """The data of the status page at one moment.
 
     `page_url`: its public address, without a slash at the end. `incidents`: all, those that started last first.
     `past`: of the channels that are measured here. `suffix`: the end of the names of pages other than the first:
-    ".html" in an export, otherwise "". `subscribe_url`: of the form of subscribers, "" if there is none.
+    ".html" in an export, otherwise "". `subscribe_url`: of the form of subscribers, "" if there is none. `reports`:
+    those that were published.
     """
 
     title: str
@@ -52,6 +66,7 @@ class StatusView:
     attack: Attack
     suffix: str = ""
     subscribe_url: str = ""
+    reports: Sequence[PublicReport] = ()
 
     @property
     def page_id(self) -> str:
@@ -109,7 +124,14 @@ class StatusView:
         return sorted(found, key=lambda one: one.scheduled_for_ms)
 
 
-def view_of(config: Config, board: StatusBoard, *, attack: Attack, now_epoch_s: float) -> StatusView:
+def view_of(
+    config: Config,
+    board: StatusBoard,
+    *,
+    attack: Attack,
+    now_epoch_s: float,
+    reports: Sequence[PublicReport] = (),
+) -> StatusView:
     """Return the view of the board now."""
     today, minute = int(now_epoch_s // DAY_S), int(now_epoch_s // 60)
     history = board.history
@@ -131,6 +153,7 @@ def view_of(config: Config, board: StatusBoard, *, attack: Attack, now_epoch_s: 
         incidents=sorted(board.incidents.values(), key=lambda one: -one.started_ms),
         attack=attack,
         subscribe_url=f"{config.base_url}/status/subscribe" if config.status.max_subscriptions else "",
+        reports=reports,
     )
 
 
