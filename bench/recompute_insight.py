@@ -25,7 +25,7 @@ AROUND_S, SLICES = 60, 120
 SAME = 1e-9
 ALL = ("served", "cached", "refused", "gone")
 CLIENTS = {"web": "members", "posting": "members", "streaming": "members", "apps": "apps", "new": "visitors"}
-CLIENTS |= {"returning": "visitors", "feeds": "feeds", "sign_in": "sign-ins"}
+CLIENTS |= {"returning": "visitors", "canary": "canaries", "feeds": "feeds", "sign_in": "sign-ins"}
 PAGE_KINDS = (
     (r"/\Z", "start page"),
     (r"/(@|tags/).*\.atom\Z", "feed"),
@@ -62,7 +62,7 @@ class Raw:
             if self.from_s - AROUND_S <= at_s <= self.until_s + AROUND_S
         ]
         self.phases = [
-            (json.loads(body) | {"end": ended or self.until_ms, "ended": ended})
+            (json.loads(body) | {"ms": self.within_ms(began, ended), "ended": ended})
             for began, ended, body in _rows(
                 data_dir / "attacks.sqlite", "SELECT began_ms, ended_ms, body FROM phases ORDER BY number"
             )
@@ -82,6 +82,10 @@ class Raw:
         self.directions = _rows(
             data_dir / "journal.sqlite", "SELECT verdict, kind, expires_ms FROM directions"
         )
+
+    def within_ms(self, began_ms: int, ended_ms: int) -> int:
+        """Return the part of a time that is in the time of the report. `ended_ms`: 0 if it lasts."""
+        return min(ended_ms or self.until_ms, self.until_ms) - max(began_ms, self.from_ms)
 
     def noted(self, *kinds: str, before_ms: int = 0, after_ms: int = 1999) -> list[tuple[Any, ...]]:
         """Return the journal's entries of these kinds in the time of the report."""
@@ -117,13 +121,15 @@ def numbers(raw: Raw) -> Numbers:
             outcomes.update(row)
     known: Counter[str] = Counter()
     for one in during:
-        for row in one["known"].values():
-            known.update(row)
+        for channel, row in one["known"].items():
+            if channel != "canary":
+                known.update(row)
     wanted = sum(known[name] for name in ALL) - known["excess"]
     succeeded = known["served"] + known["cached"] - known["failed"]
-    phase_ms = sum(one["end"] - one["began_ms"] for one in raw.phases)
+    phase_ms = sum(one["ms"] for one in raw.phases)
     collateral = raw.noted("collateral")
-    checks = [row for row in raw.entries if row[1] == "check" and raw.from_ms <= row[0] <= raw.made_ms]
+    attacks = {f"attack:{span[0]}" for span in raw.spans}
+    checks = [row for row in raw.entries if row[1] == "check" and row[2] in attacks]
     posts, missing = ([row[7] for row in checks if row[6] == name] for name in ("posts", "posts_missing"))
     found = {
         "requests": _sum(one["requests"] for one in during),
@@ -134,16 +140,15 @@ def numbers(raw: Raw) -> Numbers:
         "peak_per_s": max((one["requests"] / one["period_s"] for one in during), default=None),
         "usual_per_s": sum(one["requests"] for one in before) / before_s if before_s else None,
         "onset_ms": min((span[1] for span in raw.spans), default=None),
-        "ended_ms": max((span[3] or raw.until_ms for span in raw.spans), default=None),
+        "ended_ms": max((min(span[3] or raw.until_ms, raw.until_ms) for span in raw.spans), default=None),
         "attacks": len(raw.spans),
-        "lasted_s": _sum(((span[3] or raw.until_ms) - span[1]) / 1000 for span in raw.spans),
+        "lasted_s": _sum(raw.within_ms(span[1], span[3]) / 1000 for span in raw.spans),
         "noticed_after_s": max(((span[2] - span[1]) / 1000 for span in raw.spans), default=None),
         "phases": len(raw.phases),
-        "attack_share": sum(one["attack_share"] * (one["end"] - one["began_ms"]) for one in raw.phases)
-        / phase_ms
+        "attack_share": sum(one["attack_share"] * (one["ms"]) for one in raw.phases) / phase_ms
         if phase_ms
         else None,
-        "known_share": succeeded / max(wanted, 1) if any(one["known"] for one in during) else None,
+        "known_share": succeeded / max(wanted, 1) if known else None,
         "answered": outcomes["served"] + outcomes["cached"] if outcomes else None,
         "refused": outcomes.get("refused"),
         "gone": outcomes.get("gone"),
@@ -175,7 +180,7 @@ def tables(raw: Raw) -> dict[str, Table]:
                 "onset_ms": onset,
                 "noticed_ms": noticed,
                 "ended_ms": ended,
-                "lasted_s": ((ended or raw.until_ms) - onset) / 1000,
+                "lasted_s": raw.within_ms(onset, ended) / 1000,
             }
             for number, onset, noticed, ended in raw.spans
         },
@@ -205,11 +210,11 @@ def _phase_tables(raw: Raw) -> dict[str, Table]:
     verdicts: Counter[str] = Counter()
     found: dict[str, Table] = {name: {} for name in ("phases", "vectors", "vector_evidence")}
     for one in raw.phases:
-        verdicts[one["verdict"]] += one["end"] - one["began_ms"]
+        verdicts[one["verdict"]] += one["ms"]
         found["phases"][(one["number"],)] = {
             "began_ms": one["began_ms"],
             "ended_ms": one["ended"],
-            "lasted_s": (one["end"] - one["began_ms"]) / 1000,
+            "lasted_s": (one["ms"]) / 1000,
             "attack_share": one["attack_share"],
             "volume_rule": int(one["volume_rule_says_attack"]),
             "addresses": one["addresses"],

@@ -56,10 +56,16 @@ COVERED = (
         "texts with their money and log",
     ),
     (
-        "insight/charts insight/csv_form insight/document insight/edition insight/html insight/json_form "
-        "insight/markdown insight/sections insight/summary insight/vocabulary",
+        "insight/attack_sections insight/blocks insight/charts insight/csv_form insight/defence_sections "
+        "insight/document insight/edition insight/html insight/json_form insight/markdown insight/sections "
+        "insight/summary insight/vocabulary",
         "tests/insight/test_make.py",
         "parts of a whole report, in each form",
+    ),
+    (
+        "storage/acknowledged_posts",
+        "tests/watch/test_acknowledged.py",
+        "the check of posts, in both stores",
     ),
     (
         "model/insight storage/insight_queries",

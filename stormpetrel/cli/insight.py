@@ -87,7 +87,7 @@ def _window(args: argparse.Namespace, config: Config) -> ReportWindow:
     from stormpetrel import clock
     from stormpetrel.insight.make import window_of
     from stormpetrel.model.insight import ReportWindow
-    from stormpetrel.storage.insight import InsightUnreadable, attacks_between, last_attack
+    from stormpetrel.storage.insight import InsightUnreadable, attacks_between, last_attack, last_moment_ms
 
     now_ms = clock.now_ms()
     try:
@@ -95,7 +95,8 @@ def _window(args: argparse.Namespace, config: Config) -> ReportWindow:
             span = last_attack(config.data_dir, until_ms=now_ms)
             if span is None:
                 raise SetupError("no attack was recorded")
-            return window_of(span, now_ms=now_ms)
+            last_ms = last_moment_ms(config.data_dir, from_ms=span.onset_ms)
+            return window_of(span, now_ms=now_ms, last_moment_ms=last_ms)
         if args.last:
             raise SetupError("--last cannot be combined with --from or --to")
         until_ms = now_ms if args.last_time is None else args.last_time
@@ -103,12 +104,13 @@ def _window(args: argparse.Namespace, config: Config) -> ReportWindow:
         if until_ms <= from_ms:
             raise SetupError("--to must be later than --from")
         spans = attacks_between(config.data_dir, from_ms=from_ms, until_ms=until_ms)
+        last_ms = last_moment_ms(config.data_dir, from_ms=from_ms)
     except InsightUnreadable as error:
         raise EnvironmentFailure(str(error)) from error
     if not spans:
         raise SetupError("no attack was recorded in this time")
     is_over = all(span.ended_ms for span in spans)
-    end_ms = min(until_ms, max(span.ended_ms or now_ms for span in spans))
+    end_ms = min(until_ms, max(span.ended_ms or last_ms or now_ms for span in spans))
     return ReportWindow(max(from_ms, spans[0].onset_ms), end_ms, now_ms, is_over=is_over)
 
 

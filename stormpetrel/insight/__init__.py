@@ -1,1 +1,1 @@
-"""The insight report: what an attack was, whom it hurt and how, from the journal and the record of attacks."""
+"""The insight report: the course of an attack and the harm it did, from the journal and the record of attacks."""

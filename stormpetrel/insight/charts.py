@@ -9,12 +9,14 @@ from stormpetrel.insight.vocabulary import named
 from stormpetrel.model.insight import NumberTable, ReportData
 
 MAX_STRIPS = 6
+MAX_BANDS = 60
+"""More phases cannot be told apart in a chart, and would make the page large."""
 
 
 def bands_of(data: ReportData) -> tuple[Band, ...]:
-    """Return the phases as parts of the width; the time around them is the first and the last part."""
+    """Return the phases as parts of the width; none if there are more than MAX_BANDS."""
     times = _times(data)
-    if times is None or not data.phases:
+    if times is None or len(data.phases) > MAX_BANDS:
         return ()
     first_ms, last_ms = times
     width_ms = max(last_ms - first_ms, 1)

@@ -26,7 +26,7 @@ Line = tuple[Piece, ...]
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """A paragraph. `is_note`: an explanation of what is shown."""
+    """A paragraph. `is_note`: it explains something beside it."""
 
     line: Line
     is_note: bool = False
@@ -103,7 +103,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class InsightReport:
     """A report in one edition. `summary`: sentences to quote."""
 
     title: str

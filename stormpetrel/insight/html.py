@@ -12,12 +12,11 @@ from stormpetrel.insight.document import (
     Bullets,
     Figure,
     Grid,
+    InsightReport,
     Line,
     Paragraph,
     Piece,
-    Report,
     Strips,
-    plain,
 )
 
 _CODE = re.compile(r"`([^`]*)`")
@@ -67,7 +66,7 @@ class _Queries:
         return self.numbers.setdefault((file, query), len(self.numbers) + 1)
 
 
-def html(report: Report) -> str:
+def html(report: InsightReport) -> str:
     """Return the page."""
     queries = _Queries()
     summary = "".join(f"<p>{_line(line, queries)}</p>" for line in report.summary)
@@ -169,9 +168,4 @@ def _piece(piece: Piece, queries: _Queries) -> str:
     if not isinstance(piece, Figure):
         return _CODE.sub(r"<code>\1</code>", escape(piece))
     number = queries.number(piece.number.file, piece.number.whole or piece.number.query)
-    return f'<a class="n" href="#q{number}" title="query {number}">{escape(piece.shown)}</a>'
-
-
-def heading(report: Report) -> str:
-    """Return the first sentence of the summary, for lists of reports."""
-    return plain(report.summary[0])
+    return f'<a class="n" href="#q{number}">{escape(piece.shown)}</a>'

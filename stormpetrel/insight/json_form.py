@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from stormpetrel.insight.document import Bullets, Report, plain
+from stormpetrel.insight.document import Bullets, InsightReport, plain
 from stormpetrel.model.insight import Number, NumberTable, ReportData
 
 VERSION = 1
@@ -13,7 +13,7 @@ VERSION = 1
 _FIRST = ("summary", "advice", "limits")
 
 
-def as_json(report: Report, data: ReportData) -> dict[str, Any]:
+def as_json(report: InsightReport, data: ReportData) -> dict[str, Any]:
     """Return the report as JSON values."""
     window = data.window
     lists = {
@@ -48,7 +48,7 @@ def as_json(report: Report, data: ReportData) -> dict[str, Any]:
     }
 
 
-def json_text(report: Report, data: ReportData) -> str:
+def json_text(report: InsightReport, data: ReportData) -> str:
     """Return the report as a JSON document."""
     return json.dumps(as_json(report, data), ensure_ascii=False, indent=1) + "\n"
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from stormpetrel.errors import SetupError
 from stormpetrel.insight.countries import countries_of
 from stormpetrel.insight.csv_form import csv_text
-from stormpetrel.insight.document import Report, plain
+from stormpetrel.insight.document import InsightReport, plain
 from stormpetrel.insight.edition import public_data
 from stormpetrel.insight.html import html
 from stormpetrel.insight.json_form import json_text
 from stormpetrel.insight.markdown import markdown
 from stormpetrel.insight.sections import report_of
-from stormpetrel.insight.words import Finding, findings
+from stormpetrel.insight.words import ForbiddenWord, findings
 from stormpetrel.model.attack import AttackSpan
 from stormpetrel.model.insight import EDITIONS, ReportData, ReportWindow
 from stormpetrel.storage.insight import identities_in_journal, read_report_data
@@ -31,7 +31,7 @@ MAX_FINDINGS = 5
 class MadeReport:
     """A report in one edition, with the data that it shows."""
 
-    report: Report
+    report: InsightReport
     data: ReportData
 
     def form(self, name: str) -> str:
@@ -47,9 +47,13 @@ class MadeReport:
                 return csv_text(self.data)
 
 
-def window_of(span: AttackSpan, *, now_ms: int) -> ReportWindow:
-    """Return the time of an attack; it lasts until now if it is not over."""
-    return ReportWindow(span.onset_ms, span.ended_ms or now_ms, now_ms, is_over=span.ended_ms > 0)
+def window_of(span: AttackSpan, *, now_ms: int, last_moment_ms: int = 0) -> ReportWindow:
+    """Return the time of an attack. One that is not over lasts until the last moment that was recorded, or until now.
+
+    If the watch was stopped in an attack, its end is not known.
+    """
+    until_ms = span.ended_ms or min(now_ms, last_moment_ms or now_ms)
+    return ReportWindow(span.onset_ms, until_ms, now_ms, is_over=span.ended_ms > 0)
 
 
 def read(data_dir: Path, window: ReportWindow, *, domain: str, countries: str = "") -> ReportData:
@@ -103,7 +107,7 @@ def publish(data_dir: Path, number: int, *, domain: str) -> None:
     folder.publish(number)
 
 
-def found_in(text: str, *, domain: str, identities: frozenset[str] = frozenset()) -> list[Finding]:
+def found_in(text: str, *, domain: str, identities: frozenset[str] = frozenset()) -> list[ForbiddenWord]:
     """Return the words that a public text may not have. The server's own name is no finding.
 
     `text`: in any form. The stylesheet of a page is left out: "@media" is not an account.

@@ -5,14 +5,24 @@ from __future__ import annotations
 import re
 import textwrap
 
-from stormpetrel.insight.document import Bars, Bullets, Grid, Line, Paragraph, Report, Section, Strips, plain
+from stormpetrel.insight.document import (
+    Bars,
+    Bullets,
+    Grid,
+    InsightReport,
+    Line,
+    Paragraph,
+    Section,
+    Strips,
+    plain,
+)
 
 WIDTH = 100
 _SPECIAL = re.compile(r"([\\*_\[\]<>|#])")
 _CODE = re.compile(r"(`[^`]*`)")
 
 
-def markdown(report: Report) -> str:
+def markdown(report: InsightReport) -> str:
     """Return the report as Markdown, without charts: they are in the HTML."""
     parts = [f"# {_escaped(report.title)}", _escaped(report.subtitle), "## Summary"]
     parts += [_text(line) for line in report.summary]
@@ -22,7 +32,7 @@ def markdown(report: Report) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def text(report: Report, *, columns: int = WIDTH) -> str:
+def text(report: InsightReport, *, columns: int = WIDTH) -> str:
     """Return the report as plain text in lines of at most `columns`; tables may be wider."""
     parts = [report.title, textwrap.fill(report.subtitle, columns), ""]
     parts += [textwrap.fill(plain(line), columns) for line in report.summary]

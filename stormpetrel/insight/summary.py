@@ -5,7 +5,11 @@ from __future__ import annotations
 from stormpetrel.insight import vocabulary
 from stormpetrel.insight.document import Line, clock, count, day, decimal, lasted, percent
 from stormpetrel.insight.vectors import words_of
+from stormpetrel.model.attack import UNKNOWN_VECTOR
 from stormpetrel.model.insight import ReportData
+
+NAMED = 3
+"""Means of attack that the summary names."""
 
 
 def summary_of(data: ReportData) -> tuple[Line, ...]:
@@ -15,6 +19,18 @@ def summary_of(data: ReportData) -> tuple[Line, ...]:
         if sentence:
             sentences.append(sentence)
     return tuple(sentences)
+
+
+def main_vectors(data: ReportData) -> list[str]:
+    """Return the names of the means of attack, without the unknown, those with the most share and time first."""
+    weights: dict[str, float] = {}
+    for phase in data.phases:
+        ended_ms = min(phase.ended_ms or data.window.until_ms, data.window.until_ms)
+        lasted_ms = ended_ms - max(phase.began_ms, data.window.from_ms)
+        for vector in phase.vectors:
+            if vector.name != UNKNOWN_VECTOR:
+                weights[vector.name] = weights.get(vector.name, 0) + vector.share * lasted_ms
+    return sorted(weights, key=lambda name: -weights[name])
 
 
 def _load(data: ReportData) -> Line:
@@ -37,17 +53,17 @@ def _verdict(data: ReportData) -> Line:
     verdicts = data.tables["verdicts"].rows
     if not verdicts:
         return ()
-    names = dict.fromkeys(
-        vector.name for phase in data.phases for vector in phase.vectors if vector.name != "unknown"
-    )
-    means = " and ".join(words_of(name).title for name in names)
+    names = main_vectors(data)
+    listed = [words_of(name).title for name in names[:NAMED]]
+    if len(names) > NAMED:
+        listed.append(f"{len(names) - NAMED} other means")
+    means = " and ".join(listed) if len(listed) < 3 else f"{', '.join(listed[:-1])} and {listed[-1]}"
+    kinds = dict.fromkeys(phase.verdict for phase in data.phases)
+    if len(kinds) > 1:
+        kinds.pop("calm", None)
     line: Line = (
         "By the evidence, it was ",
-        ", then ".join(
-            dict.fromkeys(
-                vocabulary.IN_SHORT.get(phase.verdict, "of an undecided kind") for phase in data.phases
-            )
-        ),
+        ", then ".join(vocabulary.IN_SHORT.get(kind, "of an undecided kind") for kind in kinds),
         "; about ",
         percent(data.numbers["attack_share"]),
         " of the additional requests are attributed to an attack",

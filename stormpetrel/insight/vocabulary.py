@@ -9,6 +9,7 @@ CLIENTS = {
     "feeds": "Feed readers",
     "sign-ins": "Sign-ins and sign-ups",
     "SMS": "SMS",
+    "canaries": "The server's own canaries",
     "others": "Others",
 }
 CHANNELS = {
@@ -23,6 +24,7 @@ CHANNELS = {
     "media": "Media",
     "sms_in": "SMS in",
     "sms_out": "SMS out",
+    "canary": "The server's own canaries",
 }
 CLASSES = {
     "K0": "K0: established members, writing",

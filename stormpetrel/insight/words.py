@@ -55,7 +55,7 @@ _SHAPES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ForbiddenWord:
     """A word that a public edition may not have. `kind`: as in FORBIDDEN. `line`: from 1."""
 
     kind: str
@@ -67,7 +67,7 @@ class Finding:
         return f"line {self.line}: {self.word!r} names {self.kind}: {self.place}"
 
 
-def findings(text: str, *, identities: Iterable[str] = ()) -> Iterator[Finding]:
+def findings(text: str, *, identities: Iterable[str] = ()) -> Iterator[ForbiddenWord]:
     """Yield every forbidden word of a text with its place.
 
     `identities`: those of the journal ("account:12", "token:ab12…", addresses), which are searched for as they are.
@@ -76,11 +76,11 @@ def findings(text: str, *, identities: Iterable[str] = ()) -> Iterator[Finding]:
     for number, line in enumerate(text.splitlines(), start=1):
         for kind, pattern in (*_PATTERNS.items(), *_SHAPES.items()):
             for found in pattern.finditer(line):
-                yield Finding(kind, found[0], number, _around(line, found.start()))
+                yield ForbiddenWord(kind, found[0], number, _around(line, found.start()))
         for identity in private:
             position = line.find(identity)
             if position >= 0:
-                yield Finding("a client", identity, number, _around(line, position))
+                yield ForbiddenWord("a client", identity, number, _around(line, position))
 
 
 def is_plain_name(name: str) -> bool:

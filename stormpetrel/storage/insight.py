@@ -26,6 +26,7 @@ from stormpetrel.storage.insight_queries import (
     ATTACKS,
     IDENTITIES,
     JOURNAL,
+    LAST_MOMENT,
     NOTED_ADDRESSES,
     NUMBERS,
     SERIES,
@@ -34,12 +35,13 @@ from stormpetrel.storage.insight_queries import (
     NumberQuery,
     TableQuery,
 )
+from stormpetrel.storage.journal import attack_name
 
 SLICES = 120
 """The most points of a chart: more are finer than a phone's screen shows."""
 AROUND_S = 60
 """Seconds before the attack that give the usual traffic, and that a chart shows before and after it."""
-MAX_ROWS = 50
+MAX_ROWS = 200
 _BUSY_S = 5.0
 
 
@@ -62,12 +64,22 @@ def attacks_between(data_dir: Path, *, from_ms: int, until_ms: int) -> tuple[Att
     return found.spans
 
 
+def last_moment_ms(data_dir: Path, *, from_ms: int) -> int:
+    """Return the last moment that was recorded since a time, in ms; 0 for none. Raise InsightUnreadable."""
+    with _opened(data_dir) as files:
+        try:
+            found = files[ATTACKS].execute(LAST_MOMENT.format(from_s=from_ms // 1000)).fetchone()[0]
+        except sqlite3.Error as error:
+            raise InsightUnreadable(str(error)) from error
+    return (found or 0) * 1000
+
+
 def read_report_data(data_dir: Path, window: ReportWindow, *, domain: str) -> ReportData:
     """Run all queries. Works while the watch writes, and without any process. Raise InsightUnreadable.
 
     A missing file has no rows.
     """
-    values = {
+    values: dict[str, int | str] = {
         "from_ms": window.from_ms,
         "until_ms": window.until_ms,
         "made_ms": window.made_ms,
@@ -81,6 +93,7 @@ def read_report_data(data_dir: Path, window: ReportWindow, *, domain: str) -> Re
             record = read_attacks(
                 data_dir / ATTACKS, from_ms=window.from_ms, until_ms=window.until_ms, with_moments=False
             )
+            values["attacks"] = ", ".join(_literal(attack_name(span.number)) for span in record.spans) or "''"
             return ReportData(
                 domain=domain,
                 window=window,
@@ -145,19 +158,23 @@ def _open(path: Path, tables: str) -> sqlite3.Connection:
     return raw
 
 
-def _number(files: dict[str, sqlite3.Connection], query: NumberQuery, values: dict[str, int]) -> Number:
+def _number(files: dict[str, sqlite3.Connection], query: NumberQuery, values: dict[str, int | str]) -> Number:
     sql = query.sql.format_map(values)
     return Number(_plain(files[query.file].execute(sql).fetchone()[0]), sql, query.file)
 
 
-def _table(files: dict[str, sqlite3.Connection], query: TableQuery, values: dict[str, int]) -> NumberTable:
+def _table(
+    files: dict[str, sqlite3.Connection], query: TableQuery, values: dict[str, int | str]
+) -> NumberTable:
     sql = query.sql.format_map(values)
     found = files[query.file].execute(sql).fetchmany(MAX_ROWS)
     rows = tuple(_row(query, sql, row) for row in found)
     return NumberTable(query.name, query.keys, query.columns, sql, query.file, rows)
 
 
-def _series(files: dict[str, sqlite3.Connection], query: TableQuery, values: dict[str, int]) -> NumberTable:
+def _series(
+    files: dict[str, sqlite3.Connection], query: TableQuery, values: dict[str, int | str]
+) -> NumberTable:
     """Return a table whose numbers refer to the query of the whole: a chart has hundreds of them."""
     sql = query.sql.format_map(values)
     rows = tuple(_row(query, sql, row, is_single=False) for row in files[query.file].execute(sql))

@@ -21,7 +21,10 @@ _ENTRIES = "at_ms BETWEEN {from_ms} AND {until_ms} + 1999"
 """Sums are written some seconds after the refusals that they count, with the time of the last one."""
 _NEAR = "at_ms BETWEEN {from_ms} - 30000 AND {until_ms} + 90000"
 """From a canary that fails before the overload is dated, to the entry that says that it is over."""
-_END = "iif(ended_ms = 0, {until_ms}, ended_ms)"
+_END = "iif(ended_ms = 0, {until_ms}, min(ended_ms, {until_ms}))"
+_SPAN_MS = f"({_END} - max(onset_ms, {{from_ms}}))"
+_PHASE_MS = f"({_END} - max(began_ms, {{from_ms}}))"
+"""The part of an attack, or of a phase, that is in the time of the report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,15 @@ def _outcomes(name: str, *, path: str = "", key: str = "c.key") -> TableQuery:
     )
 
 
+def _checked(name: str, because: str) -> NumberQuery:
+    """Return the query for a result of the watch's check after the attacks of the report."""
+    return NumberQuery(
+        name,
+        JOURNAL,
+        f"SELECT sum(count) FROM entries WHERE kind = 'check' AND because = '{because}' AND who IN ({{attacks}})",
+    )
+
+
 _WANTED = (
     "sum(CASE WHEN o.key IN ('served', 'cached', 'refused', 'gone') THEN o.value "
     "WHEN o.key = 'excess' THEN -o.value ELSE 0 END)"
@@ -109,8 +121,8 @@ def _sampled(name: str) -> TableQuery:
         ATTACKS,
         (name,),
         ("sampled", "share"),
-        f"SELECT e.key AS {name}, sum(e.value) AS sampled, 1.0 * sum(e.value) / max((SELECT sum(i.value) "
-        f"FROM moments, json_each(body, '$.{name}') i WHERE {_DURING}), 1) AS share "
+        f"SELECT e.key AS {name}, sum(e.value) AS sampled, "
+        "1.0 * sum(e.value) / max(sum(sum(e.value)) OVER (), 1) AS share "
         f"FROM moments, json_each(body, '$.{name}') e WHERE {_DURING} GROUP BY 1 ORDER BY 2 DESC, 1",
     )
 
@@ -130,7 +142,8 @@ def _evidence(name: str) -> TableQuery:
 _CLIENT = (
     "CASE WHEN c.key IN ('web', 'posting', 'streaming') THEN 'members' WHEN c.key = 'apps' THEN 'apps' "
     "WHEN c.key IN ('new', 'returning') THEN 'visitors' WHEN c.key = 'feeds' THEN 'feeds' "
-    "WHEN c.key = 'sign_in' THEN 'sign-ins' WHEN c.key GLOB 'sms*' THEN 'SMS' ELSE 'others' END"
+    "WHEN c.key = 'sign_in' THEN 'sign-ins' WHEN c.key GLOB 'sms*' THEN 'SMS' WHEN c.key = 'canary' THEN 'canaries' "
+    "ELSE 'others' END"
 )
 _PAGE_KIND = (
     "CASE WHEN e.key = '/' THEN 'start page' WHEN e.key GLOB '/@*.atom' OR e.key GLOB '/tags/*.atom' THEN 'feed' "
@@ -165,7 +178,7 @@ NUMBERS = (
     NumberQuery("onset_ms", ATTACKS, f"SELECT min(onset_ms) FROM spans WHERE {_SPANS}"),
     NumberQuery("ended_ms", ATTACKS, f"SELECT max({_END}) FROM spans WHERE {_SPANS}"),
     NumberQuery("attacks", ATTACKS, f"SELECT count(*) FROM spans WHERE {_SPANS}"),
-    NumberQuery("lasted_s", ATTACKS, f"SELECT sum({_END} - onset_ms) / 1000.0 FROM spans WHERE {_SPANS}"),
+    NumberQuery("lasted_s", ATTACKS, f"SELECT sum({_SPAN_MS}) / 1000.0 FROM spans WHERE {_SPANS}"),
     NumberQuery(
         "noticed_after_s", ATTACKS, f"SELECT max(noticed_ms - onset_ms) / 1000.0 FROM spans WHERE {_SPANS}"
     ),
@@ -173,14 +186,14 @@ NUMBERS = (
     NumberQuery(
         "attack_share",
         ATTACKS,
-        f"SELECT sum(json_extract(body, '$.attack_share') * ({_END} - began_ms)) / sum({_END} - began_ms) "
+        f"SELECT sum(json_extract(body, '$.attack_share') * {_PHASE_MS}) / sum({_PHASE_MS}) "
         f"FROM phases WHERE {_PHASES}",
     ),
     NumberQuery(
         "known_share",
         ATTACKS,
         f"SELECT 1.0 * {_SUCCEEDED} / max({_WANTED}, 1) "
-        f"FROM moments, json_each(body, '$.known') c, json_each(c.value) o WHERE {_DURING}",
+        f"FROM moments, json_each(body, '$.known') c, json_each(c.value) o WHERE c.key <> 'canary' AND {_DURING}",
     ),
     _all_outcomes("answered", "'served', 'cached'"),
     _all_outcomes("refused", "'refused'"),
@@ -201,18 +214,8 @@ NUMBERS = (
         JOURNAL,
         f"SELECT coalesce(sum(count), 0) FROM entries WHERE kind = 'watch' AND text GLOB '*are lost' AND {_ENTRIES}",
     ),
-    NumberQuery(
-        "posts_checked",
-        JOURNAL,
-        "SELECT sum(count) FROM entries WHERE kind = 'check' AND because = 'posts' "
-        "AND at_ms BETWEEN {from_ms} AND {made_ms}",
-    ),
-    NumberQuery(
-        "posts_missing",
-        JOURNAL,
-        "SELECT sum(count) FROM entries WHERE kind = 'check' AND because = 'posts_missing' "
-        "AND at_ms BETWEEN {from_ms} AND {made_ms}",
-    ),
+    _checked("posts_checked", "posts"),
+    _checked("posts_missing", "posts_missing"),
 )
 TABLES = (
     TableQuery(
@@ -220,7 +223,7 @@ TABLES = (
         ATTACKS,
         ("attack",),
         ("onset_ms", "noticed_ms", "ended_ms", "lasted_s"),
-        f"SELECT number AS attack, onset_ms, noticed_ms, ended_ms, ({_END} - onset_ms) / 1000.0 AS lasted_s "
+        f"SELECT number AS attack, onset_ms, noticed_ms, ended_ms, {_SPAN_MS} / 1000.0 AS lasted_s "
         f"FROM spans WHERE {_SPANS} ORDER BY number",
     ),
     TableQuery(
@@ -228,7 +231,7 @@ TABLES = (
         ATTACKS,
         ("phase",),
         ("began_ms", "ended_ms", "lasted_s", "attack_share", "volume_rule", "addresses", "networks"),
-        f"SELECT number AS phase, began_ms, ended_ms, ({_END} - began_ms) / 1000.0 AS lasted_s, "
+        f"SELECT number AS phase, began_ms, ended_ms, {_PHASE_MS} / 1000.0 AS lasted_s, "
         "json_extract(body, '$.attack_share') AS attack_share, "
         "json_extract(body, '$.volume_rule_says_attack') AS volume_rule, "
         "json_extract(body, '$.addresses') AS addresses, json_extract(body, '$.networks') AS networks "
@@ -239,7 +242,7 @@ TABLES = (
         ATTACKS,
         ("verdict",),
         ("seconds",),
-        f"SELECT json_extract(body, '$.verdict') AS verdict, sum({_END} - began_ms) / 1000.0 AS seconds "
+        f"SELECT json_extract(body, '$.verdict') AS verdict, sum({_PHASE_MS}) / 1000.0 AS seconds "
         f"FROM phases WHERE {_PHASES} GROUP BY 1 ORDER BY 2 DESC, 1",
     ),
     TableQuery(
@@ -279,8 +282,8 @@ TABLES = (
         ATTACKS,
         ("kind",),
         ("cpu_ms", "share"),
-        "SELECT e.key AS kind, sum(e.value) AS cpu_ms, 1.0 * sum(e.value) / max((SELECT sum(i.value) "
-        f"FROM moments, json_each(body, '$.cost_ms') i WHERE {_DURING}), 1) AS share "
+        "SELECT e.key AS kind, sum(e.value) AS cpu_ms, "
+        "1.0 * sum(e.value) / max(sum(sum(e.value)) OVER (), 1) AS share "
         f"FROM moments, json_each(body, '$.cost_ms') e WHERE {_DURING} GROUP BY 1 ORDER BY 2 DESC, 1",
     ),
     TableQuery(
@@ -414,9 +417,11 @@ SERIES = (
         f"FROM moments, json_each(body, '$.sources') e WHERE {_AROUND} GROUP BY 1, 2 ORDER BY 1, 2",
     ),
 )
+LAST_MOMENT = "SELECT max(at_s) FROM moments WHERE at_s >= {from_s}"
 TIMELINE = f"""SELECT at_ms, kind, text, channel FROM entries WHERE {_NEAR} AND kind IN
     ('overload', 'calm', 'canary', 'worker', 'watch', 'allow', 'deny', 'undo', 'pause', 'incident', 'phase', 'check')
     ORDER BY id LIMIT {MAX_TIMELINE}"""
 NOTED_ADDRESSES = f"""SELECT address, count(*) FROM entries
     WHERE kind = 'offender' AND address <> '' AND {_ENTRIES} GROUP BY 1 ORDER BY 2 DESC"""
-IDENTITIES = "SELECT DISTINCT who FROM entries WHERE who <> '' UNION SELECT DISTINCT address FROM entries"
+IDENTITIES = """SELECT DISTINCT who FROM entries WHERE who <> '' AND kind <> 'check'
+    UNION SELECT DISTINCT address FROM entries"""

@@ -107,6 +107,11 @@ class Direction:
     reason: str
 
 
+def attack_name(number: int) -> str:
+    """Return the identity of an attack, for `who` of an entry about it."""
+    return f"attack:{number}"
+
+
 class JournalFailed(Exception):
     """The file cannot be read or written: a full disk, no permission, not a database."""
 

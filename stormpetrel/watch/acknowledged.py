@@ -17,7 +17,7 @@ from stormpetrel.model.event import Event, PostCreated, PostDeleted
 from stormpetrel.model.ids import first_id_at
 from stormpetrel.storage.acknowledged_posts import missing_posts
 from stormpetrel.storage.engine.failures import store_failed
-from stormpetrel.storage.journal import Note
+from stormpetrel.storage.journal import Note, attack_name
 
 MAX_POSTS = 50_000
 """The newest posts that are remembered: 6 MB."""
@@ -50,7 +50,7 @@ class AcknowledgedPosts:
         """
         first_id = first_id_at(span.onset_ms)
         authors = {post_id: author for post_id, author in self._authors.items() if post_id >= first_id}
-        at_ms = clock.now_ms()
+        at_ms, who = clock.now_ms(), attack_name(span.number)
         try:
             async with asyncio.timeout(ANSWER_S):
                 missing = await asyncio.to_thread(missing_posts, self._url, authors=authors)
@@ -58,7 +58,9 @@ class AcknowledgedPosts:
             if not (isinstance(error, StormpetrelError | TimeoutError) or store_failed(error)):
                 raise
             log.warning("acknowledged posts could not be checked: %s", error or "no answer")
-            return [Note(at_ms=at_ms, kind="check", text="the store did not answer", because="unchecked")]
+            return [
+                Note(at_ms=at_ms, kind="check", text="the store did not answer", because="unchecked", who=who)
+            ]
         if missing:
             log.error("acknowledged posts are not in the store: %s", missing[:20])
         return [
@@ -67,6 +69,7 @@ class AcknowledgedPosts:
                 kind="check",
                 text="acknowledged posts that were looked for",
                 because="posts",
+                who=who,
                 count=len(authors),
             ),
             Note(
@@ -74,6 +77,7 @@ class AcknowledgedPosts:
                 kind="check",
                 text="acknowledged posts that are not in the store",
                 because="posts_missing",
+                who=who,
                 count=len(missing),
             ),
         ]

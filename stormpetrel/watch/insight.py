@@ -22,15 +22,15 @@ from stormpetrel.storage.insight_folder import FORMS, MAX_REPORTS, InsightFolder
 from stormpetrel.storage.journal import Note
 from stormpetrel.watch.status.view import PublicReport
 
-EVERY_S = 2.0
+EVERY_S = 1.0
 AGAIN_S = 60.0
 """After a failure, the report is tried again after this long."""
 MAX_SHOWN = 20
 """The newest published reports, which the status page holds in memory."""
-SETTLE_S = 2.0
+SETTLE_S = 1.5
 """The last entries of the journal about an attack are written this long after its end."""
 AttackCheck = Callable[[AttackSpan], Awaitable[list[Note]]]
-"""Checks what was lost in an attack that has ended, and returns notes for the journal."""
+"""Looks for losses of an attack that has ended, and returns notes for the journal."""
 
 log = logging.getLogger(__name__)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
+import sys
 
 import pytest
 
@@ -54,6 +56,12 @@ def test_a_report_about_a_time_has_the_numbers_of_that_time(instance, capsys):
     assert main(["insight", "--from", FROM, "--to", "2026-09-21T14:15", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["from_ms"] == recorded.SPAN.onset_ms
+    assert report["numbers"]["lasted_s"]["value"] == (report["until_ms"] - report["from_ms"]) / 1000
+    assert report["tables"]["verdicts"][0]["key"]["verdict"] == "crowd"
+    path = instance / "report.json"
+    path.write_text(json.dumps(report))
+    script = [sys.executable, ROOT / "bench" / "recompute_insight.py", path, instance]
+    assert "(100.0 %)" in subprocess.run(script, capture_output=True, text=True, check=True).stdout
     assert report["numbers"]["requests"]["value"] == sum(
         one.requests for one in recorded.moments() if recorded.ONSET_S <= one.at_s <= recorded.ONSET_S + 100
     )

@@ -125,8 +125,9 @@ def notes() -> list[Note]:
         note(200, "phase", "the traffic changed: an attack, page flood from many new networks"),
         note(300, "worker", "worker web-1 was restarted (process 22 replaces 21)", who="web-1"),
         note(SECONDS + 60, "calm", f"overload ended after {SECONDS} s"),
-        note(SECONDS + 61, "check", "acknowledged posts are in the store", because="posts", count=3120),
-        note(SECONDS + 61, "check", "acknowledged posts are missing", because="posts_missing", count=0),
+        note(SECONDS + 61, "check", "posts are in the store", because="posts", who="attack:3", count=3120),
+        note(SECONDS + 90, "check", "of the attack before", because="posts", who="attack:2", count=9),
+        note(SECONDS + 61, "check", "posts are missing", because="posts_missing", who="attack:3", count=0),
     ]  # fmt: skip
 
 

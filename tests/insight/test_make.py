@@ -106,6 +106,26 @@ def test_the_page_is_one_file_without_script_and_links_each_number_to_its_query(
     assert set(re.findall(r'href="#([a-z_]+)"', page)) <= set(re.findall(r'id="([a-z_]+)"', page))
 
 
+def test_a_page_about_very_many_phases_is_as_small(tmp_path):
+    recorded.write_journal(tmp_path)
+    record = AttackRecord(tmp_path / "attacks.sqlite")
+    step_ms = recorded.SECONDS * 1000 // 300
+    phases = [
+        replace(
+            recorded.FLOOD if number % 2 else recorded.CROWD,
+            number=number + 1,
+            began_ms=recorded.SPAN.onset_ms + number * step_ms,
+            ended_ms=recorded.SPAN.onset_ms + (number + 1) * step_ms,
+        )
+        for number in range(300)
+    ]
+    record.write(attack=3, moments=recorded.moments(), phases=phases, spans=[recorded.SPAN])
+    record.close()
+    page = made(data_of(tmp_path), edition="internal").form("html")
+    assert len(page.encode()) <= 200_000
+    assert "260 later ones, are left out" in page
+
+
 def test_names_in_a_record_are_escaped_in_every_form(tmp_path):
     record = AttackRecord(tmp_path / "attacks.sqlite")
     moment = replace(
@@ -139,6 +159,8 @@ def test_an_attack_without_moments_and_phases_still_has_a_report(tmp_path):
 def test_an_attack_that_is_not_over_lasts_until_now():
     window = window_of(AttackSpan(1, 5_000, 6_000, 0), now_ms=65_000)
     assert (window.until_ms, window.is_over) == (65_000, False)
+    stopped = window_of(AttackSpan(1, 5_000, 6_000, 0), now_ms=65_000, last_moment_ms=20_000)
+    assert stopped.until_ms == 20_000
 
 
 # The public edition

@@ -79,7 +79,7 @@ def test_an_attack_is_checked_before_its_report_and_the_report_has_the_result(co
     at_ms = recorded.SPAN.ended_ms + 1000
 
     async def check(span: AttackSpan) -> list[Note]:
-        note = Note(at_ms=at_ms, kind="check", text="", because="posts", count=7)
+        note = Note(at_ms=at_ms, kind="check", text="", because="posts", who="attack:3", count=7)
         # In a server the watch writes its notes each second.
         journal = Journal(config.data_dir / "journal.sqlite")
         journal.write([note])
