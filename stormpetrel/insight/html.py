@@ -27,7 +27,7 @@ main{max-width:52rem}
 .lead{font-size:1.15rem;line-height:1.55}.lead p{margin:0 0 .6rem}
 .sub,.hint{color:var(--soft)}.hint{font-size:.9rem}
 p,li{overflow-wrap:anywhere}
-a.n{color:inherit;text-decoration:none;border-bottom:1px dotted var(--soft)}
+a.n{color:inherit;text-decoration:none;white-space:nowrap;border-bottom:1px dotted var(--soft)}
 td a.n,dd a.n{border-color:transparent}
 a.n:hover,a.n:focus{border-bottom:1px solid}
 a{color:var(--refused)}a.n{color:inherit}
