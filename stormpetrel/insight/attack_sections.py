@@ -146,7 +146,7 @@ def crowd_or_attack(data: ReportData) -> Section:
     if rows:
         blocks.append(
             Grid(
-                ("", "Verdict by evidence", "Attack's share", "A plain volume rule says"),
+                ("Phase", "Verdict by evidence", "Attack's share", "A plain volume rule says"),
                 tuple(rows),
                 is_text=True,
             )

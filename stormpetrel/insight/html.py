@@ -125,7 +125,10 @@ def _grid(grid: Grid, queries: _Queries) -> str:
     for first, *rest in grid.rows:
         cells = "".join(f"<td{style}>{_line(cell, queries)}</td>" for cell in rest)
         body += f'<tr><th scope="row">{_line(first, queries)}</th>{cells}</tr>'
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    # Keyboards scroll it only if it can have the focus.
+    label = escape(grid.heads[0])
+    opened = f'<div class="scroll" role="group" aria-label="{label}" tabindex="0">'
+    return f"{opened}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
 def _bars(block: Bars, queries: _Queries) -> str:

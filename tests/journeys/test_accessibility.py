@@ -6,6 +6,7 @@ A page that is in the routes but not in PAGES fails the first test.
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from urllib.parse import quote
 
 import pyotp
@@ -18,6 +19,7 @@ from stormpetrel.model.status_subscription import SubscriptionKind
 from stormpetrel.storage import status_subscriptions
 from stormpetrel.storage.audience import store_numbers
 from stormpetrel.web.routes import ROUTES
+from tests.insight import recorded
 from tests.instance import running_instance
 from tests.mailbox import link_of
 from tests.parts import NODE, require
@@ -88,6 +90,7 @@ PAGES = {
     "/admin/sms": ("admin /admin/sms",),
     "/admin/shield": ("admin /admin/shield",),
     "/admin/status": ("admin /admin/status",),
+    "/admin/insight": ("admin /admin/insight",),
     "/admin/audience": ("admin /admin/audience",),
     "/admin/reports": ("admin /admin/reports",),
     "/admin/reports/{id}": ("admin /admin/reports/{report}",),
@@ -111,12 +114,13 @@ NO_PAGES = {
     "/@{name}/feed.atom",
     "/assets/{name}",
     "/media/{key}",
+    "/admin/insight/{name}",
     "/favicon.ico",
     "/robots.txt",
     "/manifest.webmanifest",
     "/status/leave",
 }
-"""Files and feeds for programs."""
+"""Files and feeds for programs, and reports: in their sandbox no script of a test can run."""
 
 LOOKS = ((DESKTOP, "light"), (PHONE, "dark"))
 """Every page is checked in each of these, in the second one with everything unfolded."""
@@ -163,6 +167,7 @@ def lived_in(tmp_path_factory, sqlite_template):
     with running_instance(directory, url, **settings) as instance, place_of(instance, url) as place:
         made = live_in(place, directory)
         counts = {"visitors/all": 593, "visitors/web": 500, "from/none": 1, "landing/home": 1}
+        recorded.write_record(Path(instance.environ["STORMPETREL_DATA_DIR"]), seconds=5)
         day, _, month = periods_at(time.time())
         store_numbers(url, machine="a", numbers={before(day).name: counts, before(month).name: counts})
         consent = f"response_type=code&client_id={made.values['client']}&scope=read&redirect_uri="
