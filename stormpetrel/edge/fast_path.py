@@ -182,10 +182,10 @@ class FastPath:
     def _count(self, page: CachedPage, head: Head, now: float) -> None:
         """Count the visitor of a request, once on this connection."""
         audience, facts = self._worker.audience, head.facts
+        self._counted = facts
         if audience is None:
             return
         self._apart = audience.see_head(head, self.stranger, epoch_s=self._worker.epoch_s(now))
-        self._counted = facts
         if self._apart is None and facts is not None and page.is_html:
             self._agent, self._cookie = facts.get(b"user-agent"), facts.get(b"cookie")
         else:

@@ -16,7 +16,7 @@ class Counts:
 
     `refused`: by reason (the policy line's name). `closed`: connections ended by the edge, by
     kind: header, body, idle, write, closing, linger, memory, proxy-header, frames. `dropped`:
-    connections refused at once, by cap.
+    connections refused at once, by cap. `reset`, `unused`: connections that clients reset, or closed without a byte.
     """
 
     requests: int = 0
@@ -29,6 +29,8 @@ class Counts:
     failed: int = 0
     connections: int = 0
     accepted: int = 0
+    reset: int = 0
+    unused: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     closed: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)

@@ -51,6 +51,7 @@ from stormpetrel.edge.state import (
 from stormpetrel.edge.websocket import EdgeWebSocket
 from stormpetrel.edge.wheel import NEVER
 from stormpetrel.edge.worker import EdgeWorker
+from stormpetrel.shield.evidence import IS_PIPELINED
 
 MAX_MESSAGES_AT_ONCE = 64  # in one turn of the loop: 10,000 fit into one read
 _IN_HEAD = ReadPhase.HEAD
@@ -60,25 +61,9 @@ class EdgeProtocol(asyncio.Protocol):
     """One connection, as the transport, the timer wheel and the drain see it."""
 
     __slots__ = (
-        "_body_end_s",
-        "_fast_path",
-        "_keepalive_s",
-        "_memo",
-        "_preface",
-        "_reception",
-        "_responder",
-        "counted_as",
-        "deadline_s",
-        "input",
-        "loop",
-        "output",
-        "parser",
-        "state",
-        "transport",
-        "wheel_slot",
-        "worker",
-        "write",
-    )
+        "_body_end_s", "_fast_path", "_keepalive_s", "_memo", "_preface", "_reception", "_responder", "counted_as",
+        "deadline_s", "input", "loop", "output", "parser", "state", "transport", "wheel_slot", "worker", "write",
+    )  # fmt: skip
 
     transport: asyncio.Transport
     write: Callable[[bytes], None]
@@ -138,8 +123,9 @@ class EdgeProtocol(asyncio.Protocol):
             self._begin()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.enter(CLOSED)
         worker = self.worker
+        worker.evidence.lost(self.state, exc)
+        self.enter(CLOSED)
         if self.counted_as:
             worker.wheel.disarm(self)
             worker.connections.discard(self)
@@ -302,8 +288,7 @@ class EdgeProtocol(asyncio.Protocol):
         self.parser.close()
         held = self.input.take_held()
         self.input.drop()
-        # It knows this object: drop it, or the two would form a reference cycle.
-        del self._responder
+        del self._responder  # as in connection_lost
         return held
 
     def abort(self) -> None:
@@ -361,7 +346,7 @@ class EdgeProtocol(asyncio.Protocol):
         # `data_received` has looked for all of `data` already.
         if is_whole and piece is not data and (self.state is IDLE or self.state is NEW):
             head = self._memo.get(piece)
-            if head is not None and self._answer_remembered(head):
+            if head is not None and self._answer_remembered(head, IS_PIPELINED if at else 0):
                 return cut
         parser.feed(piece)
         now = self.loop.time()
@@ -455,13 +440,16 @@ class EdgeProtocol(asyncio.Protocol):
         self.enter(EXCHANGE if exchange.stream is None else STREAM)
         self.arm(now)
 
-    def _answer_remembered(self, head: Head) -> bool:
+    def _answer_remembered(self, head: Head, flags: int = 0) -> bool:
         """Answer a request whose bytes were parsed before; return False if it must be parsed again."""
         if self._reception.forwarding is not None:
             self._reception.recall(head)
         now = self.loop.time()
+        worker = self.worker
         if not self._fast_path.answer_remembered(head, now):
             return False
+        if worker.counts.requests >= worker.sampler.due:
+            worker.evidence.see_head(head, self._fast_path.stranger, flags, epoch_s=worker.second)
         self.parser.skipped_bytes = 0
         if not head.keep_alive:
             self.close()

@@ -102,7 +102,17 @@ class Reception:
                 is_introduced=has_visitor_cookie(facts.get(b"cookie")),
                 sender=named,
                 # The watch's own requests are no visits.
-                facts=facts if worker.audience is not None and CANARY not in facts else None,
+                facts=facts if CANARY not in facts else None,
+            )
+        if worker.counts.requests >= worker.sampler.due:
+            worker.evidence.see_message(
+                message,
+                visit,
+                self.sender.stranger,
+                self.head,
+                is_proxied=forwarding is not None,
+                at_s=now,
+                epoch_s=worker.second,
             )
 
     def remember(self, data: bytes, memo: HeadMemo) -> None:

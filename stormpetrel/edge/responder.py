@@ -27,6 +27,8 @@ from stormpetrel.edge.state import ENDED, EXCHANGE, FLIGHT, STREAM, UPLOAD, Conn
 from stormpetrel.edge.websocket import EdgeWebSocket
 from stormpetrel.edge.worker import EdgeWorker
 from stormpetrel.shield.answer import Refused
+from stormpetrel.shield.classify import WRITES
+from stormpetrel.shield.evidence import kind_of
 from stormpetrel.shield.queues import GONE, RUNNING, Ticket
 
 
@@ -209,6 +211,13 @@ class Responder:
         if because:
             self._refuse(message, because, ticket, now)
             return
+        ticket.kind = kind_of(
+            worker.paths[message.path],
+            message.path,
+            message.query,
+            changes=message.method in WRITES,
+            is_cached=False,
+        )
         is_complete = self._line.parser.phase is BETWEEN
         self.exchange = exchange = HttpExchange(
             self,

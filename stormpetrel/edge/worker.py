@@ -22,6 +22,7 @@ from stormpetrel.cpu import StepClock
 from stormpetrel.edge.asgi import AsgiApp
 from stormpetrel.edge.audience import EdgeAudience
 from stormpetrel.edge.cache import CachedPage, HotCache
+from stormpetrel.edge.evidence import EdgeEvidence
 from stormpetrel.edge.heads import HeadMemo
 from stormpetrel.edge.input import InputBudget
 from stormpetrel.edge.limits import ConnectionCaps, Counts
@@ -33,6 +34,7 @@ from stormpetrel.shield.answer import Refused
 from stormpetrel.shield.ceilings import PERIOD_S
 from stormpetrel.shield.cookies import sent_name
 from stormpetrel.shield.decide import Shield
+from stormpetrel.shield.evidence import FailedSignInsOf
 from stormpetrel.shield.identify import TokenTable
 from stormpetrel.shield.marks import VISITOR_AGE_S, VISITOR_COOKIE, mint_visitor
 from stormpetrel.shield.paths import PathTable
@@ -56,6 +58,7 @@ class EdgeParts:
     reach this instance by https. `refusal_page`: the HTML of a refused page view; None for a plain one. `number`:
     this worker's, in its reports. `writer_wait_s`: returns the age in seconds of the oldest write that waits for
     the database. `visitors`: counts the visitors; None to count none. `host`: of the instance's public URL.
+    `failed_sign_ins`: takes the sign-ins that failed since its last call.
     """
 
     edge: EdgeConfig
@@ -69,6 +72,7 @@ class EdgeParts:
     writer_wait_s: Callable[[], float] | None = None
     visitors: VisitorCounter | None = None
     host: str = ""
+    failed_sign_ins: FailedSignInsOf | None = None
 
     def __post_init__(self) -> None:
         if len(self.secret) < 16:
@@ -159,6 +163,18 @@ class EdgeWorker:
         if parts.visitors is not None:
             reader = VisitorReader(parts.visitors, secret=secret, own_host=parts.host.encode(), paths=paths)
             self.audience = EdgeAudience(reader, tokens=tokens)
+        self.evidence = EdgeEvidence(
+            self.shield,
+            secret=secret,
+            paths=paths,
+            tokens=tokens,
+            host=parts.host,
+            cache=cache,
+            counts=counts,
+            failed_sign_ins=parts.failed_sign_ins,
+            at_s=loop.time(),
+        )
+        self.sampler = self.evidence.sampler
         self._writer_wait_s = parts.writer_wait_s
         self._due_s = 0.0
         self._reported: Counter[str] = Counter()
@@ -241,11 +257,16 @@ class EdgeWorker:
             counts.served_from_cache - self._reported_from_cache,
             counts.served_from_cache,
         )
+        at_s = self.loop.time()
         report = self.shield.report(
-            at_s=self.loop.time(), connections=counts.connections, cached=cached, because=dict(news)
+            at_s=at_s, connections=counts.connections, cached=cached, because=dict(news)
         )
-        # The shield knows no pages.
-        return replace(report, pages=self.cache.take_hits(MAX_PAGES))
+        # The shield knows no pages, and no connections.
+        return replace(
+            report,
+            pages=self.cache.take_hits(MAX_PAGES),
+            evidence=self.evidence.take(self.connections, at_s),
+        )
 
     def direct(self, directions: Directions) -> None:
         """Apply directions from `watch`. Raise ValueError, changing nothing, if an entry is invalid."""

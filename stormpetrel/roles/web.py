@@ -49,6 +49,7 @@ from stormpetrel.readers.counts import place_activity, place_counts
 from stormpetrel.readers.filters import ReaderFilters
 from stormpetrel.readers.flags import ReaderFlags
 from stormpetrel.readers.home import HomeLists
+from stormpetrel.shield.evidence import FailedSignIns
 from stormpetrel.storage.engine.database import Database
 from stormpetrel.streaming.hub import Hub
 from stormpetrel.web.render import Pages
@@ -77,6 +78,9 @@ async def run(
     def writer_wait_s() -> float:
         return database.writer_wait_s()
 
+    def failed_sign_ins() -> FailedSignIns:
+        return site.passwords.take_failed()
+
     visitors = VisitorCounter() if config.audience.enabled else None
     parts = EdgeParts(
         edge=config.edge,
@@ -89,6 +93,7 @@ async def run(
         writer_wait_s=writer_wait_s,
         visitors=visitors,
         host=config.domain,
+        failed_sign_ins=failed_sign_ins,
     )
     edge = EdgeServer(app, parts, sock=sock)
     memory = Memory()

@@ -32,6 +32,7 @@ from stormpetrel.shield.classify import (
     channel_of,
 )
 from stormpetrel.shield.counters import Counters
+from stormpetrel.shield.evidence import EvidenceCounts
 from stormpetrel.shield.identify import Identity, TokenEntry, TokenTable, Visit
 from stormpetrel.shield.marks import NO_MARKS, marks_of
 from stormpetrel.shield.orders import Overrides
@@ -72,13 +73,8 @@ PASSED = b"stormpetrel_passed=1"
 CHALLENGE = "mode/challenge"
 LOOKS_UP = frozenset({API, STREAM})
 _BUDGET_OF = {
-    SIGN_IN: "sign-in",
-    TOKEN: "token",
-    SIGN_UP: "sign-up",
-    SEARCH: "search",
-    TAG: "tag",
-    STREAM: "stream",
-}
+    SIGN_IN: "sign-in", TOKEN: "token", SIGN_UP: "sign-up", SEARCH: "search", TAG: "tag", STREAM: "stream",
+}  # fmt: skip
 
 
 Credential = tuple[float, int | None, str, bool]
@@ -110,6 +106,7 @@ class Shield:
         self.budgets = Budgets()
         self.prefixes = Prefixes()
         self.counters = Counters()
+        self.evidence = EvidenceCounts()
         self.orders = Overrides()
         self.cutoff_epoch_s = 0.0
         self.is_paused = False
@@ -291,12 +288,14 @@ class Shield:
         cost_s = self.gate.done(ticket, cpu_s)
         if cost_s >= 0.0:
             self.usage.spent(ticket, cost_s)
+            self.evidence.cost_s[ticket.kind] += cost_s
             self.counters.count(ticket, "served")
 
     def spent_later(self, ticket: Ticket, cpu_s: float) -> None:
         """Charge CPU time that the request used after it gave its slot back."""
         self.gate.queue.charge(ticket, cpu_s)
         self.usage.spent_later(ticket.suspect, cpu_s)
+        self.evidence.cost_s[ticket.kind] += cpu_s
 
     def failed(self, ticket: Ticket) -> None:
         """Count a request that got an error of the server instead of an answer, besides as served."""
@@ -443,7 +442,9 @@ class Shield:
         """Return NEAR if the client heeded its Retry-After; demote it if it ignored several in a row."""
         patience = self.gate.patience
         said = patience.arrived(identity, at_s)
+        self.evidence.ignored += said == IGNORED
         if said == HEEDED:
+            self.evidence.heeded += 1
             return NEAR
         # Many people share an address: one of them who comes early says nothing about the others.
         if said == IGNORED and not flags & (KNOWN | NEAR) and patience.ignored(identity) >= IGNORED_DEMOTES:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from stormpetrel.shield.classify import Lane
+from stormpetrel.shield.evidence import PAGES
 from stormpetrel.shield.identify import Identity
 
 NEW, WAITING, RUNNING, GONE = 0, 1, 2, 3
@@ -25,8 +26,8 @@ class Ticket:
 
     `state`: NEW, WAITING, RUNNING or GONE (done, refused, dropped). `ahead`: how many tickets of its own
     identity waited before it. `remaining`: the rest of its ceiling, if there is one. For the counts:
-    `is_known` (it has a credential), `is_neighbour` (its network is known) and `fixed_cost_s` (its cost
-    beyond its coroutine's CPU time).
+    `is_known` (it has a credential), `is_neighbour` (its network is known), `kind` (a number in evidence.KINDS) and
+    `fixed_cost_s` (its cost beyond its coroutine's CPU time).
     """
 
     __slots__ = (
@@ -40,6 +41,7 @@ class Ticket:
         "identity",
         "is_known",
         "is_neighbour",
+        "kind",
         "lane",
         "payload",
         "remaining",
@@ -70,6 +72,7 @@ class Ticket:
         self.is_neighbour = is_neighbour
         self.fixed_cost_s = REQUEST_COST_S
         self.remaining = 0.0
+        self.kind = PAGES
         # The identity that is demoted for excess: for an address a part of it (decide.py).
         self.suspect = identity
         # Negative: it never waited.

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from stormpetrel.shield.evidence import Evidence
+
 CLASSES = ("K0", "K1", "K2", "K3", "K4")
 OUTCOMES = ("served", "cached", "refused", "gone")
 """Ran at the application, answered from memory, refused by the shield, left while waiting."""
@@ -67,7 +69,7 @@ class WorkerReport:
     the longest wait for a slot in the period. `loop_lag_s`: the worst lateness of the loop's tick.
     `writer_wait_s`: how long the write that waits longest for the database's writer has waited.
     `overload_since_epoch_s`, `onset_epoch_s`: 0 if there is none. `prefixes`: networks with credentialed
-    activity since the last report, with the day (days since 1970).
+    activity since the last report, with the day (days since 1970). `evidence`: for naming an attack.
     """
 
     worker: int
@@ -97,6 +99,7 @@ class WorkerReport:
     offenders: tuple[Offender, ...] = ()
     refusals: tuple[IdentityRefusal, ...] = ()
     prefixes: tuple[tuple[str, int], ...] = ()
+    evidence: Evidence = field(default_factory=Evidence)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from stormpetrel.bounded import BoundedTable, Eviction
+from stormpetrel.shield.evidence import Evidence
 from stormpetrel.shield.reports import (
     CHANNELS,
     CLASSES,
@@ -27,6 +28,7 @@ MAX_CANDIDATES = 2_000
 SHOWN_APPLICATIONS = 20
 SHOWN_PAGES = 20
 OTHER = "other"
+_NO_EVIDENCE = Evidence()
 
 Table = dict[str, dict[str, int]]
 
@@ -90,7 +92,7 @@ class Window:
     def add(self, worker: str, report: WorkerReport, *, at_s: float) -> None:
         """Add a report that arrived at `at_s`, on a monotonic clock."""
         # Without the parts that are stored elsewhere: with many workers they would use most of the memory.
-        self._reports.append((at_s, worker, replace(report, refusals=(), prefixes=())))
+        self._reports.append((at_s, worker, replace(report, refusals=(), prefixes=(), evidence=_NO_EVIDENCE)))
         self._forget(at_s)
 
     def reports(self, *, at_s: float, within_s: float = WINDOW_S) -> list[WorkerReport]:
