@@ -25,7 +25,14 @@ DEMO_PHONES = "demo-phones"
 """The directory of the demo's SMS route, in the data directory."""
 MARKS = (CONFIG_FILE, "secret.key", "stormpetrel.db", "demo-logins.txt")
 """A directory with one of these files is an instance's data directory."""
-LEFT_BEHIND = ("serve-*.lock", "watch.sock", "journal.sqlite*", "stormpetrel.db.lock", "stormpetrel.db.slots")
+LEFT_BEHIND = (
+    "serve-*.lock",
+    "watch.sock",
+    "journal.sqlite*",
+    "attacks.sqlite*",
+    "stormpetrel.db.lock",
+    "stormpetrel.db.slots",
+)
 """Files that a dead server leaves in its data directory, even without an instance: none contains user data,
 so `init` makes an instance next to them."""
 SHOWN_NAMES = 3

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from stormpetrel.cli.output import print_json, print_table
 from stormpetrel.cli.parser import Commands, Parser, add_command, add_group, whole_number
-from stormpetrel.cli.times import ago, duration, when
+from stormpetrel.cli.times import ago, clock_time, duration, when
 from stormpetrel.errors import EnvironmentFailure, SetupError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ JOURNAL_KINDS = (
     "offender",
     "overload",
     "pause",
+    "phase",
     "undo",
     "watch",
     "worker",
@@ -184,12 +185,20 @@ def shield_state(status: StatusMessage, *, now_s: float) -> str:
     return "recovering" if status.onset_epoch_s else "calm"
 
 
+def phase_line(status: StatusMessage) -> str:
+    """Return the present phase, such as "since 12:03:05 UTC: attack: …"; "" while nothing is unusual."""
+    phase = status.phase
+    return "" if phase is None else f"since {clock_time(phase.began_epoch_s)}: {phase.text}"
+
+
 def _print_status(status: StatusMessage) -> None:
     now_s = time.time()
     workers = _workers(len(status.workers))
     print(f"shield   {shield_state(status, now_s=now_s)}; mode {status.mode or 'unknown'}, {workers}")
     if status.onset_epoch_s:
         print(f"onset    {when(status.onset_epoch_s)}: clients known before then are established")
+    if line := phase_line(status):
+        print(f"phase    {line}")
     if status.paused_until_epoch_s > now_s:
         print(f"paused   denies and demotions are off until {when(status.paused_until_epoch_s)}")
     if status.journal_problem:

@@ -11,6 +11,11 @@ def when(epoch_s: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(epoch_s))
 
 
+def clock_time(epoch_s: float) -> str:
+    """Return a time in seconds since 1970 as "22:10:05 UTC"."""
+    return time.strftime("%H:%M:%S UTC", time.gmtime(epoch_s))
+
+
 def ago(epoch_s: float, now_s: float) -> str:
     """Return the time since then as "4 min"; "0 s" for a time in the future."""
     return duration(max(0.0, now_s - epoch_s))

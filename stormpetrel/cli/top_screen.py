@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 
 from stormpetrel.cli.output import fitted, table_lines, width
-from stormpetrel.cli.shield import shield_state
+from stormpetrel.cli.shield import phase_line, shield_state
 from stormpetrel.cli.times import ago, duration
 from stormpetrel.control.messages import CanaryState, StatusMessage
 
@@ -35,6 +35,8 @@ def screen(status: StatusMessage, *, columns: int, lines: int, now_s: float) -> 
     """Return at most `lines` lines of at most `columns` characters."""
     workers = "1 worker" if len(status.workers) == 1 else f"{len(status.workers)} workers"
     shown = [f"{shield_state(status, now_s=now_s)}; mode {status.mode or 'unknown'}, {workers}"]
+    if line := phase_line(status):
+        shown.append(line)
     if status.paused_until_epoch_s > now_s:
         left = duration(status.paused_until_epoch_s - now_s)
         shown.append(f"PAUSED: denies and demotions are off for {left} (stormpetrel shield pause --end)")

@@ -77,6 +77,12 @@ class AudienceNews(msgspec.Struct, frozen=True, tag="audience-news"):
     announced: dict[str, int]
 
 
+class TextCounts(msgspec.Struct, frozen=True, tag="text-counts"):
+    """Text messages of the last second from numbers without an account; the only message of its connection."""
+
+    strangers: int
+
+
 FromWorker = ReportMessage | Standing
 ToWorker = Direct | Look
 
@@ -134,7 +140,7 @@ class IncidentChange(msgspec.Struct, frozen=True, tag="incident"):
 
 
 Ask = AskStatus | AskWhy | AskRule | AskPause | IncidentChange
-First = Hello | AudienceHello | AskStatus | AskWhy | AskRule | AskPause | IncidentChange
+First = Hello | AudienceHello | TextCounts | AskStatus | AskWhy | AskRule | AskPause | IncidentChange
 
 # To commands ----------------------------------------------------------------------------------------------
 
@@ -181,6 +187,16 @@ class LoadPoint(msgspec.Struct, frozen=True, array_like=True):
     wait_ms: float
 
 
+class PhaseState(msgspec.Struct, frozen=True):
+    """The present phase. `verdict`, `attack_share`, `vectors`: as in model.attack.AttackPhase; `text`: in words."""
+
+    began_epoch_s: float
+    verdict: str
+    attack_share: float
+    vectors: tuple[str, ...]
+    text: str
+
+
 class StatusMessage(msgspec.Struct, frozen=True, tag="status"):
     """The state of the instance. Rates are per second, over the last ten seconds.
 
@@ -206,6 +222,8 @@ class StatusMessage(msgspec.Struct, frozen=True, tag="status"):
     load: tuple[LoadPoint, ...]
     journal_problem: str
     """The reason why the journal cannot be written; "" if it can."""
+    phase: PhaseState | None = None
+    """The present phase of the traffic; None while nothing is unusual."""
 
 
 class OffenderState(msgspec.Struct, frozen=True):

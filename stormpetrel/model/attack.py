@@ -91,6 +91,8 @@ class NamedVector:
 class AttackPhase:
     """A time in which the traffic was alike. `number`: unique, rising. `ended_ms`: 0 while it lasts.
 
+    `noticed_ms`: when the watch knew of it.
+
     - `attack`: the number of its attack. `verdict`: one of VERDICTS.
     - `attack_share`: the part of the requests (0 to 1) that the evidence gives to the attack, the rest to people.
     - `evidence_for`, `evidence_against`: an attack, strongest first.
@@ -111,14 +113,16 @@ class AttackPhase:
     addresses: int = 0
     networks: int = 0
     pages: tuple[tuple[str, int], ...] = ()
+    noticed_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class AttackSpan:
-    """An attack, or a crowd that overloaded the server. `number`: unique, rising.
+    """An attack or a crowd. `number`: unique, rising.
 
-    `onset_ms`: when the overload began; `noticed_ms`: when the watch knew; `ended_ms`: the last moment of overload,
-    0 while it lasts.
+    It begins with an overload, or by itself with a phase that is not calm: an attack that the shield absorbs without
+    overload is an attack too. `onset_ms`: when the traffic became unusual, or the overload began; `noticed_ms`: when
+    the watch knew; `ended_ms`: the last moment that was unusual or overloaded, 0 while it lasts.
     """
 
     number: int

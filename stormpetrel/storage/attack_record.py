@@ -46,7 +46,12 @@ CREATE TABLE IF NOT EXISTS spans (
     noticed_ms INTEGER NOT NULL,
     ended_ms INTEGER NOT NULL
 );
+CREATE TABLE IF NOT EXISTS usual (
+    number INTEGER PRIMARY KEY CHECK (number = 1),
+    body TEXT NOT NULL
+);
 """
+_PUT_USUAL = "INSERT OR REPLACE INTO usual (number, body) VALUES (1, ?)"
 _PUT_MOMENT = "INSERT OR REPLACE INTO moments (at_s, attack, body) VALUES (?, ?, ?)"
 _PUT_PHASE = "INSERT OR REPLACE INTO phases (number, attack, began_ms, ended_ms, body) VALUES (?, ?, ?, ?, ?)"
 _PUT_SPAN = "INSERT OR REPLACE INTO spans (number, onset_ms, noticed_ms, ended_ms) VALUES (?, ?, ?, ?)"
@@ -111,6 +116,14 @@ class AttackRecord:
             raise AttackRecordFailed(str(error)) from error
         return int(span), int(phase)
 
+    def usual(self) -> str:
+        """Return what was usual before the last attack, as it was written; "" for none."""
+        try:
+            row = self._raw.execute("SELECT body FROM usual").fetchone()
+        except sqlite3.Error as error:
+            raise AttackRecordFailed(str(error)) from error
+        return "" if row is None else str(row[0])
+
     def write(
         self,
         *,
@@ -118,10 +131,12 @@ class AttackRecord:
         moments: Sequence[Moment] = (),
         phases: Iterable[AttackPhase] = (),
         spans: Iterable[AttackSpan] = (),
+        usual: str = "",
     ) -> None:
         """Write all or none, replacing rows of the same time or number; then enforce the bounds.
 
-        `attack`: the number of the span to which the moments belong.
+        `attack`: the number of the span to which the moments belong. `usual`: what was usual before it, as the watch
+        reads it; empty to leave it.
         """
         try:
             self._raw.execute("BEGIN IMMEDIATE")
@@ -134,6 +149,8 @@ class AttackRecord:
                 self._raw.executemany(
                     _PUT_SPAN, [(s.number, s.onset_ms, s.noticed_ms, s.ended_ms) for s in spans]
                 )
+                if usual:
+                    self._raw.execute(_PUT_USUAL, (usual,))
                 self._raw.execute(_BOUND_MOMENTS, (self._max_moments,))
                 self._raw.execute(_BOUND_PHASES, (MAX_PHASES,))
                 self._raw.execute(_BOUND_SPANS, (MAX_SPANS,))

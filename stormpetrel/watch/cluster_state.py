@@ -13,6 +13,7 @@ from stormpetrel.storage.journal import Note
 from stormpetrel.watch.attack import Attack, step
 from stormpetrel.watch.collateral import CollateralLog
 from stormpetrel.watch.counts import Rates, Totals, Window, merged_offenders
+from stormpetrel.watch.moments import MomentBuilder
 from stormpetrel.watch.orders import OperatorRules
 
 ALIVE_S = 5.0
@@ -47,6 +48,7 @@ class ClusterState:
         self.attack = attack or Attack()
         self.restarts = 0
         self.load: deque[LoadPoint] = deque(maxlen=LOAD_S)
+        self.moments = MomentBuilder()
         self._window = Window()
         self._workers: BoundedTable[str, _Worker] = BoundedTable(MAX_WORKERS, evicts=Eviction.OLDEST)
         self._noted: dict[str, float] = {}
@@ -67,6 +69,7 @@ class ClusterState:
         if worker is None:
             return
         worker.report, worker.came_s = report, at_s
+        self.moments.add(name, report)
         self._window.add(name, report, at_s=at_s)
         self.totals.add(report)
         self.collateral.add(report.refusals)

@@ -30,9 +30,11 @@ from stormpetrel.control.messages import (
     IncidentChange,
     IncidentStored,
     Look,
+    PhaseState,
     ReportMessage,
     Standing,
     StatusMessage,
+    TextCounts,
     Why,
     decode_first,
     decode_from_worker,
@@ -90,6 +92,8 @@ class ControlServer:
         self._saving: set[asyncio.Task[bool]] = set()
         self.say: Callable[[ShieldRuled | ShieldPaused], None] = _to_none
         """Called with each order, to send it to the other machines."""
+        self.phase: Callable[[], PhaseState | None] = _none
+        """Returns the present phase of the traffic."""
         self.audience: WatchAudience | None = None
         """Takes the counts of processes that count visitors."""
 
@@ -151,6 +155,8 @@ class ControlServer:
             first = decode_first(body)
             if isinstance(first, Hello):
                 await self._worker(first, reader, writer)
+            elif isinstance(first, TextCounts):
+                self._cluster.moments.add_texts(first.strangers)
             elif isinstance(first, AudienceHello):
                 if self.audience is not None:
                     await self.audience.serve(first, reader, writer)
@@ -246,6 +252,7 @@ class ControlServer:
             denied=cluster.orders.said("deny"),
             load=tuple(cluster.load),
             journal_problem=self._books.problem,
+            phase=self.phase(),
         )
 
     async def _why(self, question: AskWhy) -> Why:
@@ -361,6 +368,10 @@ class ControlServer:
 
 def _to_none(event: ShieldRuled | ShieldPaused) -> None:
     """Do nothing: there are no other machines."""
+
+
+def _none() -> None:
+    """Return None: nothing is unusual."""
 
 
 def _write(writer: asyncio.StreamWriter, frame: bytes) -> None:

@@ -39,7 +39,10 @@ class Remembered:
 
 
 class JournalWriter:
-    """Owns the journal's file. `problem`: why writing fails now, or "". `lost`: entries lost so far."""
+    """Owns the journal's file. `problem`: why writing fails now, or "". `lost`: entries lost so far.
+
+    `thread`: its thread, also for the record of attacks.
+    """
 
     def __init__(self, data_dir: Path) -> None:
         self.problem = ""
@@ -49,7 +52,7 @@ class JournalWriter:
         self._waiting: deque[Note] = deque()
         self._unsaid = 0
         self._prefixes: dict[str, int] = {}
-        self._thread = ThreadPoolExecutor(1, "journal")
+        self.thread = ThreadPoolExecutor(1, "journal")
         self._lock = threading.Lock()
         self._logged_at_s = -LOG_EVERY_S
         self._tidied_at_s = -TIDY_EVERY_S
@@ -136,7 +139,7 @@ class JournalWriter:
     async def close(self) -> None:
         """Close the journal and end the thread; entries not flushed before are lost."""
         await self._in_thread(lambda journal: journal.close())
-        self._thread.shutdown(wait=False)
+        self.thread.shutdown(wait=False)
 
     async def _did(self, work: Callable[[Journal], None]) -> bool:
         def done(journal: Journal) -> bool:
@@ -149,7 +152,7 @@ class JournalWriter:
         """Return the result of `work`, or None if the journal failed; the next call then reopens it."""
         loop = asyncio.get_running_loop()
         try:
-            result = await loop.run_in_executor(self._thread, self._with_journal, work)
+            result = await loop.run_in_executor(self.thread, self._with_journal, work)
         except JournalFailed as error:
             self.problem = str(error)
             if loop.time() - self._logged_at_s >= LOG_EVERY_S:

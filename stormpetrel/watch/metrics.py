@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from stormpetrel.model.attack import VERDICTS
 from stormpetrel.shield.reports import WorkerReport
 from stormpetrel.watch.attack import Attack
 from stormpetrel.watch.counts import Totals
@@ -24,7 +25,7 @@ class CanaryFigures:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The input of the metrics. `newest`: each living worker's last report."""
+    """The input of the metrics. `newest`: each living worker's last report. `phase`: its verdict, "" for none."""
 
     totals: Totals
     attack: Attack
@@ -34,6 +35,7 @@ class Figures:
     canaries: Mapping[str, CanaryFigures]
     journal_lost: int
     is_journal_well: bool
+    phase: str = ""
 
 
 def exposition(figures: Figures) -> str:
@@ -103,6 +105,12 @@ def exposition(figures: Figures) -> str:
             "Start of the current attack, in seconds since 1970; 0 if there is none.",
             "gauge",
             figures.attack.onset_epoch_s,
+        ),
+        *_gauge(
+            "phase",
+            "1 for the verdict of the present phase of the traffic.",
+            "verdict",
+            {verdict: float(verdict == (figures.phase or "calm")) for verdict in VERDICTS},
         ),
         *_gauge(
             "canary_ok",

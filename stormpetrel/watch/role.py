@@ -32,6 +32,8 @@ from stormpetrel.storage.engine.slots import take_slot
 from stormpetrel.storage.journal import Note
 from stormpetrel.watch.acknowledged import AcknowledgedPosts
 from stormpetrel.watch.attack import Attack
+from stormpetrel.watch.attack_book import AttackBook, FoundAttack
+from stormpetrel.watch.attack_watch import TURN_S, AttackWatch
 from stormpetrel.watch.audience import WatchAudience
 from stormpetrel.watch.canaries import Canaries
 from stormpetrel.watch.cluster_state import ClusterState
@@ -66,13 +68,16 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
     """Serve until `stop` is set. Raise EnvironmentFailure when the control socket cannot be created."""
     secret = secrets_of_instance.load(config)
     books, status_book = JournalWriter(config.data_dir), StatusBook(config.data_dir)
+    attacks = AttackBook(config.data_dir, books.thread)
     began_s = clock.now_s()
-    found, stored = Remembered(), StoredHistory()
+    found, stored, left = Remembered(), StoredHistory(), FoundAttack()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(REMEMBER_S):
             found = await books.remembered(now_ms=int(began_s * 1000))
             stored = await status_book.load(now_ms=int(began_s * 1000))
+            left = await attacks.found(now_ms=int(began_s * 1000))
     cluster = restored(found, now_epoch_s=began_s)
+    attack_watch = AttackWatch(cluster.moments, attacks, left, at_s=began_s)
     known = credentials(secret)
     canaries = Canaries(
         Canary(
@@ -99,6 +104,7 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
         incidents=IncidentDesk(board, status_book),
         known_prefixes=reversed(found.prefixes),
     )
+    control_server.phase = attack_watch.phase
     fleet = Fleet(bus, cluster.orders, control_server.heard)
     control_server.say = fleet.say
     posts = AcknowledgedPosts(config.database_url)
@@ -127,6 +133,7 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
                 canaries={channel: seen.figures() for channel, seen in canaries.seen.items()},
                 journal_lost=books.lost,
                 is_journal_well=not books.problem,
+                phase=attack_watch.verdict,
             )
         )
 
@@ -143,6 +150,7 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
             )
             tasks.create_task(control_server.serve(control, stop))
             tasks.create_task(_seconds(cluster, control_server, books, board, canaries, stop))
+            tasks.create_task(_watch_attacks(attack_watch, cluster, books, stop))
             tasks.create_task(keep(board, status_book, stop))
             tasks.create_task(keep_exported(view, config, stop))
             tasks.create_task(
@@ -160,6 +168,7 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
             tasks.create_task(fleet.repeat(stop, now_epoch_s=clock.now_s))
     finally:
         control.close()
+        await attacks.close()
         await books.close()
         await status_book.close()
 
@@ -184,6 +193,22 @@ async def _seconds(
             at_s=at_s,
             now_epoch_s=now_s,
         )
+
+
+async def _watch_attacks(
+    attack_watch: AttackWatch, cluster: ClusterState, books: JournalWriter, stop: asyncio.Event
+) -> None:
+    loop = asyncio.get_running_loop()
+    flushing: asyncio.Task[None] | None = None
+    while not await _paused(stop, TURN_S):
+        alive = [worker.name for worker in cluster.workers(at_s=loop.time())]
+        books.note(attack_watch.turn(alive, cluster.attack, now_epoch_s=clock.now_s()))
+        # A slow disk must not delay the next moment.
+        if flushing is None or flushing.done():
+            flushing = asyncio.ensure_future(attack_watch.book.flush())
+    if flushing is not None:
+        await flushing
+    await attack_watch.book.flush()
 
 
 async def _write_down(cluster: ClusterState, books: JournalWriter, stop: asyncio.Event) -> None:

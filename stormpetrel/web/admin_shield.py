@@ -8,6 +8,7 @@ shows the same in a terminal.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -102,6 +103,7 @@ async def _page(request: Request, *, typed: dict[str, str] | None = None, proble
         shield=status,
         away=away,
         state="" if status is None else _state(status, now_s=now_s),
+        phase="" if status is None else _phase(status),
         paused_s=0 if status is None else max(0, round(status.paused_until_epoch_s - now_s)),
         charts=() if status is None else charts(status),
         channels=() if status is None else _channels(status, now_s=now_s),
@@ -238,6 +240,13 @@ def _state(status: StatusMessage, *, now_s: float) -> str:
     if status.overload_since_epoch_s:
         return f"Overloaded for {_duration(now_s - status.overload_since_epoch_s)}"
     return "Recovering" if status.onset_epoch_s else "Calm"
+
+
+def _phase(status: StatusMessage) -> str:
+    phase = status.phase
+    if phase is None:
+        return ""
+    return f"Since {time.strftime('%H:%M:%S UTC', time.gmtime(phase.began_epoch_s))}: {phase.text}"
 
 
 def _duration(seconds: float) -> str:

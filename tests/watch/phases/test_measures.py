@@ -1,0 +1,46 @@
+"""The measures of a second, from generated samples."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from stormpetrel.watch.phases.cohorts import COHORTS
+from stormpetrel.watch.phases.measures import SENDERS_S, Measurer, figures, mean
+from tests.watch.phases import traffic
+from tests.watch.phases.traffic import a_second
+
+
+def test_the_cohorts_of_a_second_add_up_to_its_requests() -> None:
+    seen = Measurer().measure(*a_second(Random(1), 5.0, (traffic.page_flood, 1_000)), at_s=5.0)
+    assert sum(seen.rates[name] for name in COHORTS) == pytest.approx(1_070)
+    assert seen.rates["pages"] > 900
+    assert seen.sampled == 300
+
+
+def test_senders_are_counted_over_ten_seconds_and_forgotten_after_them() -> None:
+    rng, measurer = Random(1), Measurer()
+    for second in range(10):
+        seen = measurer.measure(*a_second(rng, second, (traffic.page_flood, 1_000)), at_s=float(second))
+    assert seen.features["addresses"] == pytest.approx(2_000, rel=0.4)
+    later_s = 10.0 + SENDERS_S
+    seen = measurer.measure(*a_second(rng, later_s, calm=0), at_s=later_s)
+    assert "addresses" not in seen.features
+
+
+def test_a_mean_averages_rates_over_all_seconds_and_shares_over_those_that_have_them() -> None:
+    rng, measurer = Random(2), Measurer()
+    one = measurer.measure(*a_second(rng, 1.0, calm=0), at_s=1.0)
+    other = measurer.measure(*a_second(rng, 2.0, (traffic.page_flood, 200), calm=0), at_s=2.0)
+    both = mean([one, other])
+    assert both.rates["pages"] == pytest.approx(other.rates["pages"] / 2)
+    assert both.features["page_programs"] == other.features["page_programs"]
+    with pytest.raises(ValueError, match="no measures"):
+        mean([])
+
+
+def test_figures_have_their_unit_in_the_name() -> None:
+    second = a_second(Random(3), 1.0, connections={"slow_head": 7})
+    found = figures(Measurer().measure(*second, at_s=1.0))
+    assert (found["slow"], found["requests_per_s"]) == (7.0, 70.0)

@@ -1,0 +1,101 @@
+"""Each rule of the table, with generated seconds: at the usual rate, half and double, in pairs, and unknown ones."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from stormpetrel.model.attack import UNKNOWN_VECTOR, VECTORS
+from stormpetrel.watch.phases.measures import figures, mean
+from stormpetrel.watch.phases.vectors import RULES, named_vectors
+from stormpetrel.watch.phases.words import MEANS
+from tests.watch.phases import traffic
+from tests.watch.phases.traffic import learnt, seconds_of
+
+ONE_ACCOUNT = {"failed_sign_ins": 20.0, "most_failed": 19.0}
+MANY_ACCOUNTS = {"failed_sign_ins": 20.0, "most_failed": 1.0}
+CASES = (
+    ("page_flood", traffic.page_flood, 1000, {}),
+    ("few_sources", traffic.few_sources, 1500, {}),
+    ("expensive_reads", traffic.expensive_reads, 300, {}),
+    ("sign_in_flood", traffic.sign_in_flood, 60, {"features": MANY_ACCOUNTS}),
+    ("account_guessing", traffic.sign_in_flood, 120, {"features": ONE_ACCOUNT}),
+    ("shared_addresses", traffic.shared_addresses, 600, {}),
+    ("stolen_credentials", traffic.stolen_credentials, 500, {}),
+    ("forged_credentials", traffic.forged_credentials, 1000, {}),
+    ("sms_pumping", traffic.people, 1, {"features": {"texts_new": 17.0}}),
+    ("slow_connections", traffic.people, 1, {"connections": {"slow_head": 60, "silent": 50, "unread": 50}}),
+    ("streams", traffic.streams, 200, {}),
+    ("write_flood", traffic.write_flood, 100, {}),
+    ("connection_churn", traffic.people, 1, {"connections": {"opened": 3000, "reset": 2000, "unused": 900}}),
+    ("provocation", traffic.provocation, 200, {}),
+    ("expensive_bodies", traffic.expensive_bodies, 1200, {}),
+    ("store_filling", traffic.store_filling, 60, {}),
+    ("feeds_and_search", traffic.feeds_and_search, 800, {}),
+)
+
+
+def names(seed, mixes, **more):
+    rng = Random(seed)
+    measurer, usual = learnt(rng)
+    seen = mean(seconds_of(measurer, rng, 60, mixes, **more))
+    return {one.name for one in named_vectors(seen, usual)}
+
+
+def test_every_name_of_the_model_has_a_rule_a_case_and_words() -> None:
+    assert {rule.name for rule in RULES} == set(VECTORS) == {name for name, *_ in CASES}
+    assert set(MEANS) == {*VECTORS, UNKNOWN_VECTOR}
+
+
+@pytest.mark.parametrize("times", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize(("name", "maker", "per_s", "more"), CASES, ids=[name for name, *_ in CASES])
+def test_an_attack_is_named_at_its_rate_at_half_and_at_double(name, maker, per_s, more, times) -> None:
+    for seed in range(3):
+        assert names(seed, [(maker, max(1, round(per_s * times)))], **more) == {name}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "features"),
+    [
+        ("few_sources", "sign_in_flood", MANY_ACCOUNTS),
+        ("page_flood", "forged_credentials", {}),
+        ("expensive_reads", "write_flood", {}),
+        ("shared_addresses", "streams", {}),
+        ("stolen_credentials", "feeds_and_search", {}),
+    ],
+)
+def test_two_attacks_at_once_are_both_named(one, other, features) -> None:
+    mixes = [(maker, per_s) for name, maker, per_s, _ in CASES if name in (one, other)]
+    assert names(1, mixes, features=features) == {one, other}
+
+
+@pytest.mark.parametrize(
+    ("maker", "more"),
+    [
+        (traffic.an_api_flood, {}),
+        (traffic.a_file_flood, {}),
+        (traffic.people, {"because": {"edge/malformed": 400}}),
+    ],
+)
+def test_an_attack_of_a_kind_that_has_no_rule_is_called_unknown(maker, more) -> None:
+    for seed in range(3):
+        assert names(seed, [(maker, 400 if maker is not traffic.people else 1)], **more) == {UNKNOWN_VECTOR}
+
+
+def test_calm_and_a_crowd_have_no_vectors() -> None:
+    for seed in range(3):
+        assert names(seed, []) == set()
+        assert names(seed, [(traffic.crowd, 1500)]) == set()
+        assert names(seed, [(traffic.crowd_without_referrer, 800)]) == set()
+
+
+def test_every_value_of_the_evidence_is_among_the_features_of_the_moment() -> None:
+    for _, maker, per_s, more in CASES:
+        rng = Random(5)
+        measurer, usual = learnt(rng)
+        (seen,) = seconds_of(measurer, rng, 60, [(maker, per_s)], seconds=1, **more)
+        features = figures(seen)
+        for vector in named_vectors(seen, usual):
+            for item in vector.evidence:
+                assert item.value == pytest.approx(features[item.name], abs=0.06)

@@ -1,0 +1,64 @@
+"""Crowd or attack, with evidence for and against; and the answer of a rule on volume alone."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from stormpetrel.watch.phases.measures import mean
+from stormpetrel.watch.phases.usual import Usual
+from stormpetrel.watch.phases.verdict import CALM, find, volume_rule
+from tests.watch.phases import traffic
+from tests.watch.phases.traffic import learnt, seconds_of
+
+
+def found(*mixes, seed=1, **more):
+    rng = Random(seed)
+    measurer, usual = learnt(rng)
+    return find(mean(seconds_of(measurer, rng, 60, mixes, **more)), usual)
+
+
+def test_usual_traffic_is_calm_and_so_is_everything_before_the_usual_is_known() -> None:
+    assert found() == CALM
+    measurer = learnt(Random(1))[0]
+    flood = seconds_of(measurer, Random(1), 60, [(traffic.page_flood, 1_000)])
+    assert find(mean(flood), Usual()) == CALM
+
+
+def test_people_who_follow_a_mailed_link_are_a_crowd() -> None:
+    finding = found((traffic.crowd, 1_500))
+    assert (finding.verdict, finding.vectors) == ("crowd", ())
+    assert finding.attack_share < 0.1
+    assert "page_links" in {item.name for item in finding.evidence_against}
+
+
+def test_people_without_a_referrer_are_a_crowd_if_they_load_the_files_of_the_page() -> None:
+    assert found((traffic.crowd_without_referrer, 1_000)).verdict == "crowd"
+
+
+def test_programs_at_the_same_page_are_an_attack() -> None:
+    finding = found((traffic.page_flood, 1_000))
+    assert finding.verdict == "attack"
+    assert finding.attack_share > 0.9
+    assert "page_programs" in {item.name for item in finding.evidence_for}
+
+
+def test_a_crowd_and_an_attack_at_once_are_mixed_and_the_share_is_that_of_the_attack() -> None:
+    finding = found((traffic.crowd, 500), (traffic.expensive_reads, 500))
+    assert finding.verdict == "mixed"
+    assert finding.attack_share == pytest.approx(0.5, abs=0.1)
+    assert [vector.name for vector in finding.vectors] == ["expensive_reads"]
+
+
+def test_a_crowd_of_half_is_neither_called_an_attack_nor_missed() -> None:
+    labels = {found((traffic.crowd, per_s), seed=per_s).verdict for per_s in (200, 400, 800, 3_000)}
+    assert labels == {"crowd"}
+
+
+def test_the_volume_rule_says_attack_of_a_crowd_and_nothing_of_slow_connections() -> None:
+    assert volume_rule([70.0] * 10 + [700.0] * 10)
+    assert volume_rule([10.0] * 2 + [600.0] * 2)
+    assert not volume_rule([70.0] * 20)
+    # Slowly, without a jump.
+    assert not volume_rule([600.0 + 20 * second for second in range(20)])
