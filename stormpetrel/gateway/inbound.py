@@ -193,6 +193,7 @@ class RouteInbound:
         self.stored = 0
         self.repeated = 0
         self.ignored = 0
+        self.strangers = 0
 
     async def message(self, incoming: Incoming) -> bool:
         """Store a message. A sender that is no number, and data that is no text, are ignored."""
@@ -319,9 +320,11 @@ class RouteInbound:
     def _takes(self, number: str, at_ms: int, *, is_later_part: bool = False) -> bool:
         """Count a message or part; return False if its number, or its prefix, is over a limit."""
         route = self._route
+        is_stranger = self._known.is_stranger(number)
+        self.strangers += is_stranger
         if not self._rates.takes(number, route=route.name, at_ms=at_ms, is_later_part=is_later_part):
             return False
-        if is_later_part or route.trust != "aggregator" or not self._known.is_stranger(number):
+        if is_later_part or route.trust != "aggregator" or not is_stranger:
             return True
         prefix = longest_prefix(number, self._prefixes) or prefix_of(number)
         return self._rates.takes_stranger(prefix, route=route.name, at_ms=at_ms)

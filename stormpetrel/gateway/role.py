@@ -19,6 +19,7 @@ from stormpetrel.bus.local import Bus
 from stormpetrel.clock import now_ms
 from stormpetrel.config import Config
 from stormpetrel.control.audience_link import AudienceLink
+from stormpetrel.control.text_counts import report_texts
 from stormpetrel.errors import Busy, EnvironmentFailure, SetupError
 from stormpetrel.gateway.answers import answer
 from stormpetrel.gateway.canary import CanaryRoute
@@ -210,6 +211,7 @@ class SmsGateway:
             )
         )
         workers: list[Awaitable[None]] = [
+            report_texts(self._strangers, self._config.data_dir, stop),
             self._open_store(stop),
             self._read_known(stop),
             self._write_state(stop),
@@ -366,6 +368,9 @@ class SmsGateway:
                     )
             except (Busy, NotStored):
                 continue
+
+    def _strangers(self) -> int:
+        return sum(one.strangers for one in self._inbounds.values())
 
     def _metrics(self) -> dict[str, float]:
         inbounds, senders = self._inbounds.values(), self._senders
