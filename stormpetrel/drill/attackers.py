@@ -36,7 +36,7 @@ from stormpetrel.drill.wire import connect
 
 FORMS = 8
 """Sign-in forms fetched before the attack and reused: a bot pays for a form only once."""
-_FORM_VECTORS = frozenset({"A5", "A16"})
+FORM_VECTORS = frozenset({"A5", "A16", "A19", "A20"})
 _FORM_TOKEN = re.compile(rb'name="csrf" value="([^"]+)"')
 _FORM_TIMEOUT_S = 5.0
 _PREPARING_S = 60.0
@@ -89,7 +89,7 @@ def attack(plan_path: Path, out_path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     budget = TrafficBudget.of(connections=plan.connections, seconds=_PREPARING_S)
     forms: tuple[Form, ...] = ()
-    if _FORM_VECTORS & {name for phase in plan.phases for name, _ in phase.vectors}:
+    if FORM_VECTORS & {name for phase in plan.phases for name, _ in phase.vectors}:
         forms = asyncio.run(fetch_forms(target, plan.host_header, budget))
     # Everything allocated so far lives until the end: keep the collector from scanning a thousand people
     # repeatedly.

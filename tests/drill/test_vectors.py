@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from stormpetrel.drill import people
-from stormpetrel.drill.attackers import AttackPlan, fires
+from stormpetrel.drill.attackers import FORM_VECTORS, AttackPlan, fires
 from stormpetrel.drill.carrier import GATEWAY, SECRET
 from stormpetrel.drill.community import HOMES
 from stormpetrel.drill.loopback import require_loopback
@@ -53,6 +53,12 @@ def world(*, scale: float = 1.0, seconds: float = 10.0, turn: int = 0, forms: tu
 @cache
 def attack_requests(name: str, seed: int = 1, **more: object) -> list[AttackRequest]:
     return list(CATALOGUE[name].attack_requests(world(**more), Random(seed)))  # type: ignore[arg-type]
+
+
+def test_every_vector_that_fills_in_forms_gets_some_before_it_begins():
+    forms = (Form("stormpetrel_visitor=a", "token"),)
+    filled = {name for name in SENDING if attack_requests(name) != attack_requests(name, forms=forms)}
+    assert filled == FORM_VECTORS
 
 
 def heads_of(some: list[AttackRequest]) -> list[bytes]:
