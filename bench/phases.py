@@ -47,7 +47,7 @@ TRUTH = {
     "A21": "feeds_and_search",
 }
 PAIRS = (("A3", "A5"), ("A2", "A8"), ("A4", "A12"), ("A6", "A11"), ("A1", "A4"))
-CALM_FIRST_S, ATTACK_S, CALM_S = 20.0, 12.0, 10.0
+CALM_FIRST_S, ATTACK_S, CALM_S = 40.0, 12.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -95,12 +95,12 @@ def true_end(
     times: dict[str, list[tuple[float, int]]], names: list[str], start_s: float, end_s: float
 ) -> float:
     """Return when the last of an attack was sent: the end of the last second with a tenth of its usual number."""
-    last = end_s
+    last = start_s
     for name in names:
         here = [(t, count) for t, count in times.get(name, []) if start_s <= t < end_s + CALM_S]
         usual = statistics.median([count for _, count in here] or [0])
         last = max([last, *(t + 1.0 for t, count in here if count >= usual / 10)])
-    return last
+    return last if last > start_s else end_s
 
 
 def judged(path: Path, attackers: Path, timetable: Scenario, begin_epoch_s: float) -> list[Judged]:

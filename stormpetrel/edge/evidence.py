@@ -121,6 +121,7 @@ class EdgeEvidence:
         stranger: Identity,
         head: Head | None,
         *,
+        flags: int = 0,
         is_proxied: bool,
         at_s: float,
         epoch_s: int,
@@ -133,7 +134,8 @@ class EdgeEvidence:
         address = str(stranger.value)
         network = prefix_of(address)
         cookie = facts.get(b"cookie")
-        source, flags = self._stranger(network, cookie, epoch_s)
+        source, of_cookie = self._stranger(network, cookie, epoch_s)
+        flags |= of_cookie
         credential = 0
         entry, session = visit.entry, visit.session
         if entry is not None:

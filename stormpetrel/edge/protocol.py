@@ -354,7 +354,7 @@ class EdgeProtocol(asyncio.Protocol):
         if message is None:
             return cut
         if phase <= _IN_HEAD:
-            self._on_head(message, now)
+            self._on_head(message, now, IS_PIPELINED if at else 0)
         if parser.body:
             self._on_body()
         if parser.phase is BETWEEN:
@@ -402,10 +402,10 @@ class EdgeProtocol(asyncio.Protocol):
         if self.input.is_paused and not self.input.held and self.state not in ENDED:
             self.input.resume(self.transport)
 
-    def _on_head(self, message: RequestMessage, now: float) -> None:
+    def _on_head(self, message: RequestMessage, now: float, flags: int) -> None:
         """Take a message whose head was read. Raise MessageError to refuse it before its body."""
         reception = self._reception
-        reception.receive(message, now)
+        reception.receive(message, now, flags)
         if message.has_body:
             limit = self.parser.max_content_bytes = reception.body_limit(message)
             self._body_end_s = body_end_s(self.worker.config, now, length=message.length, limit=limit)

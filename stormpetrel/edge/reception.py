@@ -64,8 +64,11 @@ class Reception:
         assert self.forwarding is not None
         self.speak_for(self.forwarding.sender(head.sender))
 
-    def receive(self, message: RequestMessage, now: float) -> None:
-        """Take a message whose head was read: count it, find its sender, and whether the cache may answer it."""
+    def receive(self, message: RequestMessage, now: float, flags: int = 0) -> None:
+        """Take a message whose head was read: count it, find its sender, and whether the cache may answer it.
+
+        `flags`: IS_PIPELINED or 0.
+        """
         worker = self._worker
         worker.counts.requests += 1
         self.message = message
@@ -110,6 +113,7 @@ class Reception:
                 visit,
                 self.sender.stranger,
                 self.head,
+                flags=flags,
                 is_proxied=forwarding is not None,
                 at_s=now,
                 epoch_s=worker.second,

@@ -16,7 +16,7 @@ from stormpetrel.watch.attack_book import AttackBook, FoundAttack
 from stormpetrel.watch.moments import MomentBuilder, summed
 from stormpetrel.watch.phases.measures import Measurer, figures
 from stormpetrel.watch.phases.tracker import PhaseTracker
-from stormpetrel.watch.phases.usual import Usual
+from stormpetrel.watch.phases.usual import LEARNT_S, Usual
 from stormpetrel.watch.phases.words import sentence
 
 RING_S = 120
@@ -39,7 +39,7 @@ class AttackWatch:
         self.book = book
         self.ring: deque[Moment] = deque(maxlen=RING_S)
         self.tracker = PhaseTracker(
-            usual=msgspec.json.decode(found.usual, type=Usual) if found.usual and found.span else None,
+            usual=_usual(found),
             span=found.span,
             phase=found.phase,
             next_span=found.last_span + 1,
@@ -113,6 +113,16 @@ class AttackWatch:
         if len(self._coarse) >= COARSE_S:
             coarse, self._coarse = self._coarse, []
             self.book.put_moment(attack, summed(coarse))
+
+
+def _usual(found: FoundAttack) -> Usual | None:
+    """Return what the last watch knew of the usual traffic; None if it had no attack."""
+    if not found.usual:
+        return None
+    usual = msgspec.json.decode(found.usual, type=Usual)
+    # Without an attack it may be of last year: a few seconds of calm count for more. It is needed if the attack is
+    # there already when the server starts.
+    return usual if found.span is not None else replace(usual, seconds=LEARNT_S)
 
 
 def _notes(began: AttackPhase | None, *, was_open: bool, is_over: bool, now_epoch_s: float) -> list[Note]:

@@ -62,7 +62,7 @@ WINDOW_S = 3.0
 HEAVY_ADDRESS_PER_S = 4.0
 HEAVY_CREDENTIAL_PER_S = 2.0
 """More than a person sends for longer than WINDOW_S; files of pages do not count."""
-BURST_PER_S = 8.0
+BURST_PER_S = 6.0
 """An address with so many requests in the last second is heavy at once."""
 LEAST_ROWS = 4
 """Sampled requests of a sender, before it is called heavy."""

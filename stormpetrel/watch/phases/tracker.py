@@ -21,11 +21,11 @@ RECENT_S = 2
 """Seconds that are compared with the phase before."""
 LOOK_BACK_S = 6
 """A boundary is at most this long ago when it is noticed."""
-LEAST_PHASE_S = 3.0
+LEAST_PHASE_S = 2.0
 MEAN_S = 15
 """A phase is named by the mean of at most its last seconds, this many."""
-CHANGED_BITS = 0.1
-"""The divergence of two mixes, beyond what chance gives, from which they may be two phases."""
+CHANGED_BITS = 0.03
+"""The divergence of two mixes, beyond chance, from which they are two phases if they have two names."""
 STRONG_BITS = 0.45
 """From here they are two phases, even if both have the same name."""
 LEVEL_SLACK = 0.35
@@ -38,7 +38,9 @@ LASTING_MEMORY_S = 1_800.0
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """What a second brought. `began`: phases and spans that are new; `changed`: phases to be written again."""
+    """The result of a second. `span`, `phases`: to be written, as they are new or changed. `began`: a phase that is new
+    or has another name now. `is_over`: the span has ended.
+    """
 
     finding: TrafficFinding = CALM
     span: AttackSpan | None = None
@@ -152,8 +154,8 @@ class PhaseTracker:
         if seen.at_s - self.phase.began_ms / 1000 < LEAST_PHASE_S + RECENT_S or len(past) < RECENT_S:
             self._level = Cusum()
             return False
-        # The last second of the past may be the first of the new phase.
-        before, after = mean(past[:-1] or past), mean(recent)
+        # The first second may be half of the phase before, and the last of the past the first of the new one.
+        before, after = mean(past[1:-1] or past), mean(recent)
         level = sum(seen.mix.values())
         self._level = self._level.step(level, sum(before.mix.values()), slack=LEVEL_SLACK)
         distance = max(
@@ -165,7 +167,8 @@ class PhaseTracker:
         if distance > STRONG_BITS:
             return True
         if distance > CHANGED_BITS or is_other_level:
-            return find(after, self.usual).label != find(before, self.usual).label
+            label = find(after, self.usual).label
+            return label == find(seen, self.usual).label != find(before, self.usual).label
         return False
 
     def _boundary_s(self, began_s: float) -> float:

@@ -14,6 +14,7 @@ MEMORY_S = 120.0
 FACTOR = 3.0
 DEVIATIONS = 8.0
 """A rate is unusual above this many times its mean, and above its mean by this many mean absolute deviations."""
+EARLY = 3.0
 CLIPPED = 4.0
 """A second counts as at most this many deviations away."""
 FLOORS = {
@@ -54,7 +55,8 @@ class Usual:
 
     def learn(self, seen: Measures, *, memory_s: float = MEMORY_S) -> Usual:
         """Return what is usual after one more second of calm."""
-        part = max(1.0 / (self.seconds + 1.0), 1.0 / memory_s)
+        # At first the later seconds count for more: after a restart, applications open their streams again.
+        part = max(EARLY / (self.seconds + EARLY), 1.0 / memory_s)
         rates, deviations = dict(self.rates), dict(self.deviations)
         for name, rate in seen.rates.items():
             before, deviation = self.rates.get(name, rate), self.deviations.get(name, 0.0)

@@ -37,4 +37,4 @@ def test_a_few_strange_seconds_do_not_hide_the_next_ones() -> None:
     after = usual
     for second in range(5):
         after = after.learn(Measures(float(second), {"pages": 2_000.0}))
-    assert after.limit("pages") < 1.5 * limit
+    assert after.limit("pages") < 2 * limit
