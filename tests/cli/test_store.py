@@ -161,7 +161,7 @@ def test_a_secret_in_the_environment_does_not_make_an_instance(run, data_dir, mo
 
 def test_init_works_beside_what_a_dead_server_left(run, data_dir):
     data_dir.mkdir()
-    for name in ("serve-web.lock", "serve-watch.lock", "watch.sock", "journal.sqlite", "journal.sqlite-wal"):
+    for name in ("serve-web.lock", "serve-watch.lock", "watch.sock", "journal.sqlite", "attacks.sqlite-wal"):
         (data_dir / name).write_bytes(b"")
     run("init")
     run("user", "list")

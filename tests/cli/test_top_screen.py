@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 
 import pytest
 
 from stormpetrel.cli.output import width
 from stormpetrel.cli.top_screen import screen, sparkline
-from stormpetrel.control.messages import CanaryState, LoadPoint, OffenderState, StatusMessage, WorkerState
+from stormpetrel.control.messages import (
+    CanaryState,
+    LoadPoint,
+    OffenderState,
+    PhaseState,
+    StatusMessage,
+    WorkerState,
+)
 from stormpetrel.shield.reports import OperatorEntry
 
 NOW_S = 1_900_000_600.0
@@ -40,6 +48,13 @@ def a_status(**changed):
         "journal_problem": "",
     }
     return StatusMessage(**(facts | changed))
+
+
+def test_the_present_phase_is_the_second_line():
+    phase = PhaseState(NOW_S - 60, "attack", 0.9, ("expensive_reads",), "attack: expensive reads (80 %)")
+    since = time.strftime("%H:%M:%S UTC", time.gmtime(NOW_S - 60))
+    assert shown(a_status(phase=phase))[1] == f"since {since}: attack: expensive reads (80 %)"
+    assert shown(a_status())[1] == ""
 
 
 def shown(status, *, columns=100, lines=60):

@@ -74,6 +74,7 @@ def test_what_happened_is_in_the_figures():
                 "feeds": CanaryFigures(None, 0.0, {}),
             },
             journal_lost=2,
+            phase="attack",
             is_journal_well=False,
         )
     )
@@ -89,6 +90,8 @@ def test_what_happened_is_in_the_figures():
     assert found["stormpetrel_loop_lag_seconds"] == 0.125
     assert found["stormpetrel_overload"] == 1
     assert found["stormpetrel_onset_seconds"] == 1_000.5
+    assert found['stormpetrel_phase{verdict="attack"}'] == 1
+    assert found['stormpetrel_phase{verdict="calm"}'] == 0
     assert found['stormpetrel_canary_ok{channel="web"}'] == 1
     assert found['stormpetrel_canary_ok{channel="apps"}'] == 0
     assert 'stormpetrel_canary_ok{channel="feeds"}' not in found
