@@ -15,7 +15,7 @@ from stormpetrel.rules import guesses as rules
 from stormpetrel.rules import quotas as quota_rules
 from stormpetrel.rules.guesses import Admission, Guess
 from stormpetrel.shield.classify import K3_NEAR, lane_urgency
-from stormpetrel.shield.evidence import FailedSignIns
+from stormpetrel.shield.evidence import FailedLogins
 from stormpetrel.shield.marks import Mark
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ WRONG = "Wrong username or password, an address that is not confirmed yet, or to
 TOO_OFTEN = "Wrong password, or too many attempts. Please wait before you try again."
 REFUSALS = 65_536
 LONGEST_REFUSAL_MS = 600_000
-MAX_FAILED_LOGINS = 4_096
-"""Logins whose failures are counted between two reports of the worker."""
 
 
 class PasswordCaller(Protocol):
@@ -60,15 +58,8 @@ class Passwords:
         self._secret = secret
         self._about = tuple(about)
         self._until_ms: BoundedTable[Guess, int] = BoundedTable(REFUSALS, evicts=Eviction.OLDEST)
-        self._failures = 0
-        self._failed: dict[int, int] = {}
-
-    def take_failed(self) -> FailedSignIns:
-        """Return the checks that failed since the last call: wrong passwords, and those that were not checked."""
-        failed = FailedSignIns(self._failures, max(self._failed.values(), default=0))
-        self._failures = 0
-        self._failed.clear()
-        return failed
+        self.failed = FailedLogins()
+        """Checks with a wrong password, and those that were refused, for the worker's report."""
 
     async def is_right(self, caller: PasswordCaller, *, user: User | None, login: str, password: str) -> bool:
         """Return True if it is the user's password. Without a user, do the same work in the same time.
@@ -85,7 +76,7 @@ class Passwords:
             try:
                 admission = await self.admit(caller, guess, text=WRONG)
             except TooMany:
-                self._count_failed(guess)
+                self.failed.count(guess.login)
                 raise
         stored = DUMMY_HASH if user is None else user.password_hash
         urgency = self._urgency(caller, guess)
@@ -97,18 +88,13 @@ class Passwords:
             is_old_form = right = await self._heavy.verify_password(stored, password, urgency=urgency)
         await self.settle(caller, guess, admission, is_right=right and user is not None)
         if not (right or caller.scope["is_canary"]):
-            self._count_failed(guess)
+            self.failed.count(guess.login)
         if is_old_form and user is not None:
             renewed = await self._heavy.hash_password(normal)
             await self._database.write(
                 account_rules.renew_hash, account_id=user.account_id, old=stored, new=renewed
             )
         return right and user is not None
-
-    def _count_failed(self, guess: Guess) -> None:
-        self._failures += 1
-        if guess.login in self._failed or len(self._failed) < MAX_FAILED_LOGINS:
-            self._failed[guess.login] = self._failed.get(guess.login, 0) + 1
 
     async def is_own(self, caller: PasswordCaller, password: str) -> bool:
         """Return True if it is the signed-in user's password; forms ask for it again. Raise TooMany."""

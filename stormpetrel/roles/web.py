@@ -79,7 +79,7 @@ async def run(
         return database.writer_wait_s()
 
     def failed_sign_ins() -> FailedSignIns:
-        return site.passwords.take_failed()
+        return site.passwords.failed.take()
 
     visitors = VisitorCounter() if config.audience.enabled else None
     parts = EdgeParts(

@@ -30,6 +30,7 @@ from stormpetrel.shield.paths import (
 
 MAX_SAMPLE = 300
 """Requests in one report of a worker. Looking at one costs about 10 µs."""
+MAX_FAILED_LOGINS = 4_096
 MAX_PATHS = 20
 MAX_PATH_BYTES = 200
 SEVERAL = 3
@@ -239,3 +240,24 @@ class FailedSignIns:
 
 
 FailedSignInsOf = Callable[[], FailedSignIns]
+
+
+class FailedLogins:
+    """Counts failed checks of passwords, by login, between two reports; at most MAX_FAILED_LOGINS of them apart."""
+
+    def __init__(self) -> None:
+        self._total = 0
+        self._by_login: dict[int, int] = {}
+
+    def count(self, login: int) -> None:
+        """Count a failure. `login`: a number that stands for the account or the name."""
+        self._total += 1
+        if login in self._by_login or len(self._by_login) < MAX_FAILED_LOGINS:
+            self._by_login[login] = self._by_login.get(login, 0) + 1
+
+    def take(self) -> FailedSignIns:
+        """Return the failures since the last call."""
+        failed = FailedSignIns(self._total, max(self._by_login.values(), default=0))
+        self._total = 0
+        self._by_login.clear()
+        return failed

@@ -84,7 +84,7 @@ class AttackWatch:
         seen = self._measurer.measure(moment, samples, at_s=now_epoch_s)
         moment = replace(moment, features=moment.features | figures(seen))
         usual = self.tracker.usual
-        was_open = self.tracker.span is not None
+        was_open, phase_before = self.tracker.span is not None, self.tracker.phase
         tracked = self.tracker.step(
             seen,
             pages=moment.pages,
@@ -97,6 +97,9 @@ class AttackWatch:
             for before in list(self.ring)[-BEFORE_S:]:
                 self.book.put_moment(span.number, before)
         self.ring.append(moment)
+        phase_now = self.tracker.phase
+        if phase_now is not None and (phase_before is None or phase_now.number != phase_before.number):
+            self._measurer.forget(phase_now.began_ms / 1000)
         if span is not None:
             self._keep(span.number, moment, is_fine=now_epoch_s - span.onset_ms / 1000 <= FINE_S)
         if tracked.span is not None:

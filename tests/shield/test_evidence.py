@@ -10,6 +10,7 @@ from stormpetrel.shield.evidence import (
     DEEP,
     FEEDS,
     KINDS,
+    MAX_FAILED_LOGINS,
     MAX_SAMPLE,
     MEDIA,
     PAGES,
@@ -21,6 +22,8 @@ from stormpetrel.shield.evidence import (
     UNKNOWN_PATH,
     WRITE,
     EvidenceCounts,
+    FailedLogins,
+    FailedSignIns,
     KeyedHash,
     RequestSampler,
     SampledRequest,
@@ -108,3 +111,11 @@ def test_costs_are_reported_by_kind_and_once() -> None:
     counts.ignored += 2
     assert counts.take() == ({"page": 2.0}, {"ignored": 2})
     assert counts.take() == ({}, {})
+
+
+def test_failed_sign_ins_are_counted_with_those_of_the_account_that_has_most() -> None:
+    failed = FailedLogins()
+    for login in [*range(MAX_FAILED_LOGINS + 50), *[7] * 40]:
+        failed.count(login)
+    assert failed.take() == FailedSignIns(MAX_FAILED_LOGINS + 90, 41)
+    assert failed.take() == FailedSignIns()

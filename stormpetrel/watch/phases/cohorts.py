@@ -7,8 +7,8 @@ one cohort, also when people and other attacks come at the same time.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from stormpetrel.shield.evidence import (
     ASSET,
@@ -68,15 +68,36 @@ LEAST_ROWS = 4
 """Sampled requests of a sender, before it is called heavy."""
 _NO_REFERRER, _OWN = REFERRERS.index("none"), REFERRERS.index("own")
 _FILES = frozenset({ASSET, MEDIA})
+_HERE_BEFORE = frozenset({MEMBER, KNOWN_NETWORK, RETURNING})
 _EXPENSIVE = frozenset({TAGS, DEEP, UNKNOWN_PATH})
 
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """A second's sample. `weight`: the requests that each of `rows` stands for."""
+    """A second's sample. `weight`: the requests that each of `rows` stands for.
+
+    `asked`: the addresses of strangers' requests that count for their address; `of_members`: those that members use;
+    `credentials`: of members' requests.
+    """
 
     weight: float
     rows: tuple[SampledRequest, ...]
+    asked: Counter[int] = field(init=False)
+    of_members: frozenset[int] = field(init=False)
+    credentials: Counter[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Made once, because each second is looked at in several windows.
+        strangers = [row.address for row in self.rows if row.source != MEMBER and _is_counted(row)]
+        object.__setattr__(self, "asked", Counter(strangers))
+        object.__setattr__(
+            self,
+            "of_members",
+            frozenset(row.address for row in self.rows if row.source in _HERE_BEFORE),
+        )
+        object.__setattr__(
+            self, "credentials", Counter([row.credential for row in self.rows if row.source == MEMBER])
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,52 +109,33 @@ class HeavySenders:
     credentials: frozenset[int] = frozenset()
 
 
-def heavy_senders(window: Iterable[Sampled], *, seconds: float, last: Iterable[Sampled] = ()) -> HeavySenders:
+def heavy_senders(window: Sequence[Sampled], *, seconds: float, last: Sequence[Sampled] = ()) -> HeavySenders:
     """Return who sent very many requests in the window, of `seconds`. `last`: its last second."""
-    addresses: Counter[int] = Counter()
-    rows_of: Counter[int] = Counter()
-    credentials: Counter[int] = Counter()
-    rows_with: Counter[int] = Counter()
-    of_members: set[int] = set()
-    for part in window:
-        weight = part.weight
-        for row in part.rows:
-            if row.source == MEMBER:
-                of_members.add(row.address)
-                credentials[row.credential] += weight  # type: ignore[assignment]  # sums of weights
-                rows_with[row.credential] += 1
-            elif row.kind not in _FILES and row.address:
-                addresses[row.address] += weight  # type: ignore[assignment]
-                rows_of[row.address] += 1
-                if row.source in (KNOWN_NETWORK, RETURNING):
-                    of_members.add(row.address)
-    least = HEAVY_ADDRESS_PER_S * seconds
-    heavy = frozenset(
-        one for one, count in addresses.items() if count >= least and rows_of[one] >= LEAST_ROWS
-    )
-    heavy |= _bursts(last)
-    least = HEAVY_CREDENTIAL_PER_S * seconds
-    return HeavySenders(
-        heavy,
-        heavy & of_members,
-        frozenset(
-            one for one, count in credentials.items() if count >= least and rows_with[one] >= LEAST_ROWS
-        ),
-    )
+    asked = [(part.weight, part.asked) for part in window]
+    heavy = _frequent(asked, HEAVY_ADDRESS_PER_S * seconds)
+    heavy |= _frequent([(part.weight, part.asked) for part in last], BURST_PER_S)
+    shared = heavy and heavy & frozenset().union(*(part.of_members for part in window))
+    credentials = [(part.weight, part.credentials) for part in window]
+    return HeavySenders(heavy, shared, _frequent(credentials, HEAVY_CREDENTIAL_PER_S * seconds))
 
 
-def _bursts(last: Iterable[Sampled]) -> frozenset[int]:
-    """Return the addresses with a burst of requests in one second."""
-    counts: Counter[int] = Counter()
-    rows_of: Counter[int] = Counter()
-    for part in last:
-        for row in part.rows:
-            if row.source != MEMBER and row.kind not in _FILES and row.address:
-                counts[row.address] += part.weight  # type: ignore[assignment]
-                rows_of[row.address] += 1
+def _frequent(parts: Sequence[tuple[float, Counter[int]]], least: float) -> frozenset[int]:
+    """Return those with `least` requests or more, of which at least LEAST_ROWS were sampled."""
+    rows: dict[int, int] = {}
+    for _, counts in parts:
+        for one, count in counts.items():
+            rows[one] = rows.get(one, 0) + count
     return frozenset(
-        one for one, count in counts.items() if count >= BURST_PER_S and rows_of[one] >= LEAST_ROWS
+        one
+        for one, count in rows.items()
+        if count >= LEAST_ROWS and sum(weight * counts[one] for weight, counts in parts) >= least
     )
+
+
+def _is_counted(row: SampledRequest) -> bool:
+    """Return whether a request counts for its address: a browser loads many files, and what is sent ahead of the
+    answers is not served at that rate."""
+    return bool(row.address) and row.kind not in _FILES and not row.flags & IS_PIPELINED
 
 
 def cohort_of(row: SampledRequest, heavy: HeavySenders) -> str:

@@ -68,6 +68,11 @@ class Measurer:
     def __init__(self) -> None:
         self._samples: deque[tuple[float, float, tuple[Sampled, ...]]] = deque()
 
+    def forget(self, until_s: float) -> None:
+        """Drop the samples of seconds that ended until then: a new phase has other senders."""
+        while self._samples and self._samples[0][0] <= until_s:
+            self._samples.popleft()
+
     def measure(self, moment: Moment, samples: tuple[Sampled, ...], *, at_s: float) -> Measures:
         """Return the measures of the second up to `at_s`. `samples`: of each worker."""
         kept = self._samples
@@ -76,7 +81,7 @@ class Measurer:
             kept.popleft()
         window = [(period_s, parts) for came_s, period_s, parts in kept if came_s > at_s - WINDOW_S]
         heavy = heavy_senders(
-            (part for _, parts in window for part in parts),
+            [part for _, parts in window for part in parts],
             seconds=max(WINDOW_S, sum(p for p, _ in window)),
             last=samples,
         )

@@ -38,8 +38,9 @@ LASTING_MEMORY_S = 1_800.0
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """The result of a second. `span`, `phases`: to be written, as they are new or changed. `began`: a phase that is new
-    or has another name now. `is_over`: the span has ended.
+    """The result of a second. `span`, `phases`: to be written, as they are new or changed.
+
+    `began`: a phase that is new or has another name now. `is_over`: the span has ended.
     """
 
     finding: TrafficFinding = CALM

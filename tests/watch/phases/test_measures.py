@@ -29,6 +29,15 @@ def test_senders_are_counted_over_ten_seconds_and_forgotten_after_them() -> None
     assert "addresses" not in seen.features
 
 
+def test_a_new_phase_begins_with_its_own_senders():
+    rng, measurer = Random(1), Measurer()
+    for second in range(5):
+        measurer.measure(*a_second(rng, second, (traffic.page_flood, 1_000)), at_s=float(second))
+    measurer.forget(4.0)
+    seen = measurer.measure(*a_second(rng, 5.0, (traffic.few_sources, 1_000)), at_s=5.0)
+    assert seen.features["addresses"] < 200
+
+
 def test_a_mean_averages_rates_over_all_seconds_and_shares_over_those_that_have_them() -> None:
     rng, measurer = Random(2), Measurer()
     one = measurer.measure(*a_second(rng, 1.0, calm=0), at_s=1.0)

@@ -107,5 +107,6 @@ def test_pulses_are_one_attack() -> None:
 
 
 def test_a_crowd_that_stays_becomes_usual_in_time() -> None:
-    replay = Replay().play(START_S).play(4_000, (traffic.crowd, 250))
+    replay = Replay().play(START_S, calm=10).play(1_000, (traffic.crowd, 120), calm=10)
+    assert len(replay.spans) == 1
     assert replay.tracker.span is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from random import Random
 
 from stormpetrel.model.attack import Moment
@@ -214,12 +215,21 @@ def a_second(
     return moment, (Sampled(len(rows) / len(sample), sample),) if sample else ()
 
 
-def learnt(rng: Random, *, seconds: int = 60, calm: int = 70) -> tuple[Measurer, Usual]:
-    """Return a measurer after some calm, and what is usual then."""
-    measurer, usual = Measurer(), Usual()
+@cache
+def usual_traffic(seed: int = 1, seconds: int = 60) -> Usual:
+    """Return what is usual after a minute of calm."""
+    rng, measurer, usual = Random(seed), Measurer(), Usual()
     for second in range(seconds):
-        usual = usual.learn(measurer.measure(*a_second(rng, second, calm=calm), at_s=float(second)))
-    return measurer, usual
+        usual = usual.learn(measurer.measure(*a_second(rng, second), at_s=float(second)))
+    return usual
+
+
+def learnt(rng: Random) -> tuple[Measurer, Usual]:
+    """Return a measurer after three seconds of calm, and what is usual."""
+    measurer = Measurer()
+    for second in range(57, 60):
+        measurer.measure(*a_second(rng, second), at_s=float(second))
+    return measurer, usual_traffic()
 
 
 def seconds_of(
