@@ -1,6 +1,6 @@
 """False alarms over real traffic: counts of requests per second, fed to the functions that name phases.
 
-    python bench/calm_traces.py TRACE... [--seconds N] [--json]
+    python bench/calm_traces.py TRACE... [--seconds N] [--quick] [--json]
 
 TRACE: a text of integers, one a second, also inside a .tar.bz2. The traces say how many requests came, not which:
 each second gets that many requests of a usual mix (apps, members' browsers, visitors with files, feeds, sign-ins), so
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import sys
 import tarfile
@@ -33,6 +34,7 @@ from tests.watch.phases.traffic import people  # noqa: E402
 POOL = 20_000
 """Requests that are made once and then drawn from: making them anew would cost more than looking at them."""
 LARGER_SITE = 20
+MADE_UP = Path("made up")
 
 
 def counts_of(path: Path) -> list[int]:
@@ -44,6 +46,13 @@ def counts_of(path: Path) -> list[int]:
             assert file is not None
             return [int(one) for one in file.read().split()]
     return [int(one) for one in path.read_bytes().split()]
+
+
+def made_up() -> list[int]:
+    """Return an hour around 50 requests a second, whose level doubles and falls again."""
+    rng = random.Random(1)
+    levels = [50 * (1.5 - 0.5 * math.cos(second / 600)) for second in range(3_600)]
+    return [max(0, round(rng.gauss(level, math.sqrt(level)))) for level in levels]
 
 
 def follow(counts: list[int], *, seed: int = 1) -> dict[str, float]:
@@ -94,12 +103,15 @@ def follow(counts: list[int], *, seed: int = 1) -> dict[str, float]:
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("traces", nargs="+", type=Path, metavar="TRACE")
+    parser.add_argument("traces", nargs="*", type=Path, metavar="TRACE")
     parser.add_argument("--seconds", type=int, default=0, help="only the first N")
+    parser.add_argument("--quick", action="store_true", help="an hour that is made up, if there is no trace")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    for path in options.traces:
-        counts = counts_of(path)
+    if not options.traces and not options.quick:
+        parser.error("a trace is needed")
+    for path in options.traces or [MADE_UP]:
+        counts = made_up() if path == MADE_UP else counts_of(path)
         counts = counts[: options.seconds or len(counts)]
         began_s = time.process_time()
         found = follow(counts) | {"trace": path.name, "cpu_s": round(time.process_time() - began_s, 1)}

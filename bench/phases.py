@@ -1,6 +1,6 @@
 """How the watch describes the drill's attacks: first notice, phase boundaries, and the names of the means.
 
-    python bench/phases.py [--seeds 3] [--vectors A1,A3] [--pairs] [--scale 100] [--keep DIR] [--json]
+    python bench/phases.py [--seeds 3] [--vectors A1,A3] [--pairs] [--scale 100] [--keep DIR] [--quick] [--json]
 
 For each seed: an instance, the drill's people, and each vector for 12 s with 10 s of calm between, in an order drawn
 from the seed. Afterwards the judge reads only attacks.sqlite (sqlite3 and json) and the drill's own record: when each
@@ -164,8 +164,11 @@ def main() -> None:
     parser.add_argument("--scale", type=int, default=100, help="percent of the drill's rates")
     parser.add_argument("--seconds", type=float, default=ATTACK_S)
     parser.add_argument("--keep", type=Path, help="keep the instances' files here")
+    parser.add_argument("--quick", action="store_true", help="one seed of three vectors")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    if options.quick:
+        options.seeds, options.vectors = 1, options.vectors or "A1,A3,A8"
     chosen = [tuple(one.split("+")) for one in options.vectors.split(",") if one]
     groups = chosen or list(PAIRS if options.pairs else [(name,) for name in TRUTH])
     rows: list[Judged] = []

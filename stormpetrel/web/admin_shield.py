@@ -103,7 +103,7 @@ async def _page(request: Request, *, typed: dict[str, str] | None = None, proble
         shield=status,
         away=away,
         state="" if status is None else _state(status, now_s=now_s),
-        phase="" if status is None else _phase(status),
+        phase="" if status is None else phase_line(status),
         paused_s=0 if status is None else max(0, round(status.paused_until_epoch_s - now_s)),
         charts=() if status is None else charts(status),
         channels=() if status is None else _channels(status, now_s=now_s),
@@ -242,7 +242,8 @@ def _state(status: StatusMessage, *, now_s: float) -> str:
     return "Recovering" if status.onset_epoch_s else "Calm"
 
 
-def _phase(status: StatusMessage) -> str:
+def phase_line(status: StatusMessage) -> str:
+    """Return the present phase of the traffic in one line; "" while nothing is unusual."""
     phase = status.phase
     if phase is None:
         return ""

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import socket
 import struct
-import time
 
 import pytest
 
 from stormpetrel.edge.evidence import agent_class
 from stormpetrel.shield import evidence as e
-from stormpetrel.shield.identify import TokenEntry, address_identity
+from stormpetrel.shield.identify import TokenEntry
 from tests.edge.place import Place, a_place, get
 
 BROWSER = "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+
+# RFC 6455's own example.
+KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
 
 
 def taken(place: Place) -> e.Evidence:
@@ -139,19 +141,11 @@ def test_connections_that_were_not_used_and_those_that_were_reset_are_counted() 
         assert taken(place).connections == {"opened": 2, "reset": 1, "unused": 1}
 
 
-def test_a_look_at_a_request_is_cheap() -> None:
+def test_a_websocket_is_sampled_as_a_request_and_counted_as_a_stream() -> None:
+    upgrade = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", KEY)
     with a_place() as place, place.connect() as client:
-        client.ask(get("/hot/a", BROWSER))
-        worker = place.server.worker
-        client.ask(get("/hot/a", BROWSER))
-        (head,) = worker.memo.young.values()
-        stranger = address_identity("192.0.2.1")
-
-        def look() -> float:
-            began_s = time.process_time()
-            for _ in range(1_000):
-                worker.evidence.see_head(head, stranger, 0, epoch_s=worker.second)
-            return time.process_time() - began_s
-
-        # 300 of them a second are 0.5 % of a core at 17 µs each.
-        assert min(place.call(look) for _ in range(5)) / 1_000 < 17e-6
+        client.send(get("/socket", *upgrade))
+        assert client.answer().status == 101
+        found = taken(place)
+        assert found.connections == {"opened": 1, "streams": 1}
+        assert len(found.sample) == 1

@@ -8,9 +8,9 @@ from html import unescape
 
 import pytest
 
-from stormpetrel.control.messages import LoadPoint
+from stormpetrel.control.messages import LoadPoint, PhaseState
 from stormpetrel.model.account import Role
-from stormpetrel.web.admin_shield import charts
+from stormpetrel.web.admin_shield import charts, phase_line
 from tests.cli.test_top_screen import a_status
 from tests.forms import send, sign_in
 from tests.people import PASSWORD, csrf_of
@@ -143,6 +143,12 @@ def watch_of(supervisor):
                 if name.read().strip() == "petrel-watch":
                     return pid
     raise AssertionError("no watch runs")
+
+
+def test_the_present_phase_is_one_line_and_calm_has_none():
+    phase = PhaseState(1_900_000_000.0, "crowd", 0.0, (), "many people at once")
+    assert phase_line(a_status(phase=phase)) == "Since 17:46:40 UTC: many people at once"
+    assert phase_line(a_status()) == ""
 
 
 def test_charts_end_at_the_right_and_reach_the_top():
