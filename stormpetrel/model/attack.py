@@ -40,7 +40,8 @@ class Moment:
     - `kinds`: sampled requests by kind of route; `cost_ms`: CPU time of the application in ms by the same kinds.
     - `sources`: sampled requests by class of sender; `agents`, `referrers`: by class of program and of referrer.
     - `connections`: opened in the period, and those open at its end, by state.
-    - `features`: shares (0 to 1) and other figures of the sample that cannot be added up.
+    - `features`: shares (0 to 1), rates per second (`…_per_s`) and other figures that cannot be added up, as listed
+      in watch/phases/measures.py; `failed_sign_ins`, `most_failed` and `texts_new` are numbers of the period.
     - `pages`: the paths that were requested most, with sampled requests.
     - `worst_wait_ms`, `loop_lag_ms`, `writer_wait_ms`: the worst in the period.
     """

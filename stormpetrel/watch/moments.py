@@ -14,10 +14,15 @@ from stormpetrel.watch.phases.cohorts import Sampled
 MAX_NAMES = 60
 """Names in one table of a moment: applications and policy lines."""
 MAX_PAGES = 20
+MAX_ROWS = 900
+"""Sampled requests of all workers in a moment: looking at them takes the watch 10 µs each."""
 OTHER = "other"
 _FLOWS = frozenset({"opened", "reset", "unused"})
 """Connections that are counted in a period; the others are counted at its end."""
 Table = dict[str, dict[str, int]]
+
+_NUMBERS = frozenset({"failed_sign_ins", "most_failed", "texts_new"})
+"""Features that are numbers of a period and not shares or rates."""
 
 
 class MomentBuilder:
@@ -47,11 +52,7 @@ class MomentBuilder:
         texts_new, self._texts_new = self._texts_new, 0
         reports = [report for came in by_worker.values() for report in came]
         newest = [came[-1] for came in by_worker.values()]
-        samples = tuple(
-            Sampled(report.evidence.requests / len(report.evidence.sample), report.evidence.sample)
-            for report in reports
-            if report.evidence.sample
-        )
+        samples = _samples(reports)
         rows = [row for part in samples for row in part.rows]
         ignored = sum(report.evidence.counts.get("ignored", 0) for report in reports)
         heeded = sum(report.evidence.counts.get("heeded", 0) for report in reports)
@@ -95,6 +96,18 @@ class MomentBuilder:
         return moment, samples
 
 
+def _samples(reports: Sequence[WorkerReport]) -> tuple[Sampled, ...]:
+    """Return the samples of the reports, thinned out evenly if there are many."""
+    rows = sum(len(report.evidence.sample) for report in reports)
+    stride = -(-rows // MAX_ROWS) or 1
+    samples = []
+    for report in reports:
+        sample = report.evidence.sample[::stride]
+        if sample:
+            samples.append(Sampled(report.evidence.requests / len(sample), sample))
+    return tuple(samples)
+
+
 def summed(moments: Sequence[Moment]) -> Moment:
     """Return several moments as one: sums, the worst waits, means of the features. Raise ValueError for none."""
     if not moments:
@@ -127,7 +140,10 @@ def summed(moments: Sequence[Moment]) -> Moment:
         agents=_sum(m.agents for m in moments),
         referrers=_sum(m.referrers for m in moments),
         connections=states | flows,
-        features={name: round(sum(values) / len(values), 3) for name, values in measured.items()},
+        features={
+            name: round(sum(values) / (1 if name in _NUMBERS else len(values)), 3)
+            for name, values in measured.items()
+        },
         pages=_most(_sum(m.pages for m in moments), MAX_PAGES),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stormpetrel.shield.evidence import PROGRAM, Evidence
-from stormpetrel.watch.moments import MAX_NAMES, MAX_PAGES, OTHER, MomentBuilder, summed
+from stormpetrel.watch.moments import MAX_NAMES, MAX_PAGES, MAX_ROWS, OTHER, MomentBuilder, summed
 from tests.watch.phases.traffic import asked
 from tests.watch.reporting import a_report
 
@@ -32,6 +32,15 @@ def test_counts_of_all_workers_are_added_and_samples_weigh_what_they_stand_for()
     assert [part.weight for part in samples] == [10.0, 1.0]
     empty, samples = builder.close(at_s=11, is_overloaded=False)
     assert (empty.requests, samples) == (0, ())
+
+
+def test_samples_of_many_workers_are_thinned_out_and_weigh_more() -> None:
+    builder = MomentBuilder()
+    for number in range(16):
+        builder.add(f"web-{number}", a_report(evidence=evidence(sample=(ROW,) * 300)))
+    moment, samples = builder.close(at_s=10, is_overloaded=False)
+    assert MAX_ROWS / 2 < moment.sampled <= MAX_ROWS
+    assert sum(part.weight * len(part.rows) for part in samples) == pytest.approx(16_000)
 
 
 def test_a_moment_is_complete_when_every_worker_has_reported() -> None:
@@ -65,10 +74,12 @@ def test_seconds_add_up_to_one_moment() -> None:
     builder = MomentBuilder()
     moments = []
     for second in range(10):
-        builder.add("web-0", a_report(because={"edge/malformed": 1}, evidence=evidence()))
+        failed = evidence(counts={"failed_sign_ins": 3, "ignored": 1, "heeded": 1})
+        builder.add("web-0", a_report(because={"edge/malformed": 1}, evidence=failed))
         moments.append(builder.close(at_s=second, is_overloaded=second == 3)[0])
     total = summed(moments)
     assert (total.at_s, total.period_s, total.requests, total.is_overloaded) == (9, 10.0, 10_000, True)
     assert total.because == {"edge/malformed": 10}
+    assert total.features == {"failed_sign_ins": 30.0, "ignored_retry": 0.5}
     with pytest.raises(ValueError, match="no moments"):
         summed([])
