@@ -43,7 +43,6 @@ class Tracked:
     `began`: a phase that is new or has another name now. `is_over`: the span has ended.
     """
 
-    finding: TrafficFinding = CALM
     span: AttackSpan | None = None
     phases: tuple[AttackPhase, ...] = ()
     began: AttackPhase | None = None
@@ -109,7 +108,7 @@ class PhaseTracker:
         else:
             self._suspected += 1
             if self._suspected < RECENT_S and not overload_epoch_s and not is_strong(seen, self.usual):
-                return Tracked(now)
+                return Tracked()
         began_s = self._change_s(seen)
         onset_s = min(began_s, overload_epoch_s or began_s)
         if onset_epoch_s:
@@ -145,7 +144,7 @@ class PhaseTracker:
         before = self.phase.verdict, {vector.name for vector in self.phase.vectors}
         self.phase = self._told(self.phase, pages)
         is_new = before != (self.phase.verdict, {vector.name for vector in self.phase.vectors})
-        return Tracked(self._finding, None, (self.phase,), self.phase if is_new else None)
+        return Tracked(None, (self.phase,), self.phase if is_new else None)
 
     def _has_changed(self, seen: Measures) -> bool:
         """Return whether the last RECENT_S seconds are another phase than those before them."""
@@ -210,7 +209,7 @@ class PhaseTracker:
         )
         self.next_phase += 1
         self.phase = self._told(phase, pages)
-        return Tracked(self._finding, self.span, (self.phase,), self.phase)
+        return Tracked(self.span, (self.phase,), self.phase)
 
     def _told(self, phase: AttackPhase, pages: dict[str, int]) -> AttackPhase:
         """Return the phase as its seconds so far show it."""
@@ -250,7 +249,7 @@ class PhaseTracker:
         self.span = None
         self._suspected = 0
         self._finding = CALM
-        return Tracked(CALM, span, ended, None, is_over=True)
+        return Tracked(span, ended, None, is_over=True)
 
     def _learn_what_lasts(self, seen: Measures) -> None:
         if self._finding.verdict == "calm":

@@ -14,6 +14,8 @@ MEMORY_S = 120.0
 FACTOR = 3.0
 DEVIATIONS = 8.0
 """A rate is unusual above this many times its mean, and above its mean by this many mean absolute deviations."""
+GAP, GAP_MEMORY = 0.1, 10.0
+"""With fewer requests than this part of the usual, little is learnt: the memory is so many times as long."""
 EARLY = 3.0
 CLIPPED = 4.0
 """A second counts as at most this many deviations away."""
@@ -54,9 +56,17 @@ class Usual:
         return self.seconds >= LEARNT_S
 
     def learn(self, seen: Measures, *, memory_s: float = MEMORY_S) -> Usual:
-        """Return what is usual after one more second of calm."""
+        """Return what is usual after one more second of calm.
+
+        `memory_s`: longer than MEMORY_S for traffic that is not calm, but lasts.
+        """
         # At first the later seconds count for more: after a restart, applications open their streams again.
-        part = max(EARLY / (self.seconds + EARLY), 1.0 / memory_s)
+        part = 1.0 / memory_s
+        if memory_s <= MEMORY_S:
+            part = max(part, EARLY / (self.seconds + EARLY))
+        if self.is_learnt and seen.rates.get("requests", 0.0) < GAP * self.rates.get("requests", 0.0):
+            # The link or a proxy is down: people come back as many as before.
+            part = 1.0 / (GAP_MEMORY * memory_s)
         rates, deviations = dict(self.rates), dict(self.deviations)
         for name, rate in seen.rates.items():
             before, deviation = self.rates.get(name, rate), self.deviations.get(name, 0.0)

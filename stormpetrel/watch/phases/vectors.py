@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from stormpetrel.model.attack import UNKNOWN_VECTOR, EvidenceItem, NamedVector
+from stormpetrel.watch.phases.change import jensen_shannon, noise
 from stormpetrel.watch.phases.cohorts import COHORTS
 from stormpetrel.watch.phases.measures import Measures, figure_name
 from stormpetrel.watch.phases.usual import Usual
@@ -100,6 +101,8 @@ RULES = (
     VectorRule(name="sms_pumping", of=("texts_new",), share=0.0),
 )
 """The table. A rule may be within those above it only."""
+ALIKE_BITS = 0.02
+"""Mixes with a smaller divergence are the same, apart from chance."""
 STRONG = 2.0
 """A rate this many times above its limit needs no second look."""
 
@@ -116,6 +119,8 @@ def surplus(seen: Measures, usual: Usual) -> float:
 
 def named_vectors(seen: Measures, usual: Usual) -> tuple[NamedVector, ...]:
     """Return the means of attack that the evidence shows, the strongest first; none in calm and in a crowd."""
+    if is_alike(seen, usual):
+        return ()
     total = surplus(seen, usual)
     found: dict[str, NamedVector] = {}
     for rule in RULES:
@@ -135,6 +140,14 @@ def named_vectors(seen: Measures, usual: Usual) -> tuple[NamedVector, ...]:
         share = min(1.0, rest / total) if total else 1.0
         found[UNKNOWN_VECTOR] = NamedVector(UNKNOWN_VECTOR, round(share, 3), ())
     return tuple(sorted(found.values(), key=lambda one: -one.share))
+
+
+def is_alike(seen: Measures, usual: Usual) -> bool:
+    """Return whether the mix is the usual one, however much of it comes: more of everything is no attack."""
+    weight = max(float(seen.sampled), sum(seen.mix.values()))
+    known = usual.seconds * sum(usual.mix.values())
+    chance = noise(weight, known, len(seen.mix.keys() | usual.mix.keys()))
+    return jensen_shannon(seen.mix, usual.mix) - chance < ALIKE_BITS
 
 
 def is_strong(seen: Measures, usual: Usual) -> bool:

@@ -25,7 +25,7 @@ MEANS = {
     UNKNOWN_VECTOR: "means without a name",
 }
 _VERDICTS = {
-    "calm": "calm again",
+    "calm": "usual traffic",
     "crowd": "many people at once",
     "attack": "attack",
     "mixed": "attack, and many people at once",

@@ -48,6 +48,14 @@ def test_nothing_happens_in_calm() -> None:
     assert (replay.phases, replay.spans) == ({}, {})
 
 
+def test_a_gap_is_no_attack_and_neither_is_the_jump_after_it() -> None:
+    replay = Replay().play(120, calm=60).play(300, calm=0).play(120, calm=60)
+    assert replay.phases == {}
+    # Nineteen times as much, as where files of a recorded trace were joined.
+    replay.play(30, calm=20).play(30, calm=380).play(90, calm=20)
+    assert {label[0] for label in replay.labels} <= {"crowd", "calm"}
+
+
 @pytest.mark.parametrize("maker", [traffic.page_flood, traffic.few_sources, traffic.forged_credentials])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_an_attack_without_overload_is_noticed_within_two_seconds_and_begins_where_it_began(
@@ -107,6 +115,6 @@ def test_pulses_are_one_attack() -> None:
 
 
 def test_a_crowd_that_stays_becomes_usual_in_time() -> None:
-    replay = Replay().play(START_S, calm=10).play(1_000, (traffic.crowd, 120), calm=10)
+    replay = Replay().play(START_S, calm=10).play(2_000, (traffic.crowd, 120), calm=10)
     assert len(replay.spans) == 1
     assert replay.tracker.span is None

@@ -31,6 +31,16 @@ def test_only_what_is_beyond_the_limit_is_an_excess() -> None:
     assert usual.surplus(Measures(1.0, {"requests": 60.0}), "requests") == 50.0
 
 
+def test_a_gap_teaches_little_and_what_lasts_is_learnt_slowly() -> None:
+    _, usual = learnt(Random(1))
+    silent = crowded = usual
+    for second in range(60):
+        silent = silent.learn(Measures(float(second), {"requests": 0.0}))
+        crowded = crowded.learn(Measures(float(second), {"requests": 500.0}), memory_s=1_800.0)
+    assert silent.rates["requests"] > 0.9 * usual.rates["requests"]
+    assert crowded.rates["requests"] < 1.2 * usual.rates["requests"]
+
+
 def test_a_few_strange_seconds_do_not_hide_the_next_ones() -> None:
     _, usual = learnt(Random(1))
     limit = usual.limit("pages")

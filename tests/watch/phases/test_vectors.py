@@ -83,6 +83,17 @@ def test_an_attack_of_a_kind_that_has_no_rule_is_called_unknown(maker, more) -> 
         assert names(seed, [(maker, 400 if maker is not traffic.people else 1)], **more) == {UNKNOWN_VECTOR}
 
 
+def test_every_measure_that_a_rule_reads_is_measured() -> None:
+    measured: set[str] = set()
+    for _, maker, per_s, more in CASES:
+        (seen,) = seconds_of(learnt(Random(1))[0], Random(2), 60, [(maker, per_s)], seconds=1, **more)
+        measured |= seen.rates.keys() | seen.features.keys()
+    assert {name for rule in RULES for name in rule.measures} <= measured
+    # A rule is within rules above it only.
+    names = [rule.name for rule in RULES]
+    assert all(names.index(one) < place for place, rule in enumerate(RULES) for one in rule.within)
+
+
 def test_calm_and_a_crowd_have_no_vectors() -> None:
     for seed in range(3):
         assert names(seed, []) == set()

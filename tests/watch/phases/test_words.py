@@ -14,7 +14,7 @@ def test_a_phase_is_told_with_its_means_and_its_sources() -> None:
     attack = phase("attack", NamedVector("expensive_reads", 0.8), networks=912)
     assert sentence(attack) == "attack: expensive reads (80 %), from about 900 networks"
     assert sentence(phase("crowd", networks=40)) == "many people at once, from about 40 networks"
-    assert sentence(phase("calm", networks=40)) == "calm again"
+    assert sentence(phase("calm", networks=40)) == "usual traffic"
 
 
 def test_what_was_not_recognised_is_called_so() -> None:
