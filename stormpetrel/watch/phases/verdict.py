@@ -99,7 +99,8 @@ def _amounts(seen: Measures, usual: Usual, vectors: tuple[NamedVector, ...]) -> 
         hostile_of["pages"] = max(0.0, hostile_of["pages"] - hostile_of["churn"])
     people = 0.0
     for name in _OF_PEOPLE:
-        rest = max(0.0, usual.surplus(seen, name) - hostile_of.get(name, 0.0))
+        # Only what is unusual by itself: small differences of many cohorts are no crowd.
+        rest = max(0.0, usual.excess(seen, name) - hostile_of.get(name, 0.0))
         if name == "pages":
             rest = max(0.0, rest - hostile_of.get("churn", 0.0))
         if name in ("others", "files"):

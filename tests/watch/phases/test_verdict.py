@@ -51,6 +51,12 @@ def test_a_crowd_and_an_attack_at_once_are_mixed_and_the_share_is_that_of_the_at
     assert [vector.name for vector in finding.vectors] == ["expensive_reads"]
 
 
+def test_chance_among_people_does_not_make_a_small_attack_a_mixed_one() -> None:
+    for seed in range(20):
+        finding = found(seed=seed, features={"texts_new": 9.0})
+        assert (finding.verdict, finding.attack_share) == ("attack", 1.0)
+
+
 def test_a_crowd_of_half_is_neither_called_an_attack_nor_missed() -> None:
     labels = {found((traffic.crowd, per_s), seed=per_s).verdict for per_s in (200, 400, 800, 3_000)}
     assert labels == {"crowd"}
