@@ -2,7 +2,7 @@
 
 The sample is uniform over a period: every `stride`-th request, and when it is full, every second one is dropped and
 the stride doubles. At the start of a flood the cost is bounded at once, without a rate that has to be learnt first.
-The watch compares the sample with what is usual (watch/phases/). It decides nothing here.
+The watch compares the sample with the usual traffic (watch/phases/). It decides nothing here.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ KINDS = (
     "cached", "page", "api", "feed", "stream", "sign_in", "token", "sign_up", "search", "tag", "deep",
     "unknown_path", "write", "media", "asset",
 )  # fmt: skip
-"""What was requested. cached: a page from memory; deep: a page after the first; sign_up: also an application."""
+"""The purposes of requests. cached: a page from memory; deep: a page after the first; sign_up: applications too."""
 MEMBER, RETURNING, KNOWN_NETWORK, NEW_NETWORK, FORGED = range(5)
 SOURCES = ("member", "returning", "known_network", "new_network", "forged")
 """Whose request it was. returning: with a visitor cookie from before the attack; known_network: a stranger from a
@@ -154,7 +154,7 @@ class KeyedHash:
 
 
 def kind_of(facts: PathFacts, path: bytes, query: bytes, *, changes: bool, is_cached: bool) -> int:
-    """Return what a request is for, a number in KINDS. `is_cached`: the edge has its page in memory."""
+    """Return the purpose of a request, a number in KINDS. `is_cached`: the edge has its page in memory."""
     if changes:
         return _WRITING.get(facts.changing_kind, WRITE)
     if is_cached and not facts.is_same_for_all and facts.kind != FEED:

@@ -117,7 +117,7 @@ class AttackRecord:
         return int(span), int(phase)
 
     def usual(self) -> str:
-        """Return what was usual before the last attack, as it was written; "" for none."""
+        """Return the usual traffic before the last attack, as it was written; "" for none."""
         try:
             row = self._raw.execute("SELECT body FROM usual").fetchone()
         except sqlite3.Error as error:
@@ -135,8 +135,8 @@ class AttackRecord:
     ) -> None:
         """Write all or none, replacing rows of the same time or number; then enforce the bounds.
 
-        `attack`: the number of the span to which the moments belong. `usual`: what was usual before it, as the watch
-        reads it; empty to leave it.
+        `attack`: the number of the span to which the moments belong. `usual`: the usual traffic before it, as the
+        watch reads it; empty to leave it.
         """
         try:
             self._raw.execute("BEGIN IMMEDIATE")

@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class FoundAttack:
-    """What the last watch left: the numbers it gave, an attack that was open, and what was usual, as JSON."""
+    """The state that the last watch left: its last numbers, an open attack, and the usual traffic, as JSON."""
 
     last_span: int = 0
     last_phase: int = 0
@@ -74,11 +74,11 @@ class AttackBook:
         self._spans[span.number] = span
 
     def put_usual(self, usual: str) -> None:
-        """Queue what was usual before the attack, as JSON: a watch that restarts must not learn from the attack."""
+        """Queue the usual traffic before the attack, as JSON: after a restart, the attack must not be learnt."""
         self._usual = usual
 
     async def found(self, *, now_ms: int) -> FoundAttack:
-        """Return what the last watch left; empty if the file cannot be read."""
+        """Return the state that the last watch left; empty if the file cannot be read."""
 
         def read(record: AttackRecord) -> FoundAttack:
             last_span, last_phase = record.last_numbers()
@@ -125,7 +125,7 @@ class AttackBook:
                     del waiting[number]
 
     async def close(self) -> None:
-        """Close the file; what was not flushed before is lost. The thread ends with the journal."""
+        """Close the file; entries not flushed before are lost. The thread ends with the journal."""
 
         def close(record: AttackRecord) -> None:
             record.close()

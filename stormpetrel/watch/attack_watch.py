@@ -119,7 +119,7 @@ class AttackWatch:
 
 
 def _usual(found: FoundAttack) -> Usual | None:
-    """Return what the last watch knew of the usual traffic; None if it had no attack."""
+    """Return the usual traffic as the last watch knew it; None if it had no attack."""
     if not found.usual:
         return None
     usual = msgspec.json.decode(found.usual, type=Usual)

@@ -1,1 +1,1 @@
-"""What an attack consists of: cohorts of requests, changes, named means, crowd or attack. Pure functions."""
+"""The parts of an attack: cohorts of requests, changes, named means, crowd or attack. Pure functions."""

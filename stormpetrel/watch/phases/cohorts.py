@@ -1,6 +1,6 @@
 """Sorts sampled requests into cohorts: requests of one nature, each in exactly one.
 
-The order matters: a request is counted where its strongest mark is. What an attack of one kind adds is then found in
+The order matters: a request is counted where its strongest mark is. The requests of one kind of attack are then in
 one cohort, also when people and other attacks come at the same time.
 """
 
@@ -133,8 +133,8 @@ def _frequent(parts: Sequence[tuple[float, Counter[int]]], least: float) -> froz
 
 
 def _is_counted(row: SampledRequest) -> bool:
-    """Return whether a request counts for its address: a browser loads many files, and what is sent ahead of the
-    answers is not served at that rate."""
+    """Return whether a request counts for its address: a browser loads many files, and requests that
+    are sent ahead of the answers are not served at that rate."""
     return bool(row.address) and row.kind not in _FILES and not row.flags & IS_PIPELINED
 
 

@@ -1,4 +1,4 @@
-"""Follows the traffic second by second: notices what is unusual, divides it into phases, and ends the span.
+"""Follows the traffic second by second: notices unusual traffic, divides it into phases, and ends the span.
 
 A span begins when an overload begins, or by itself when a phase is not calm: an attack that the shield absorbs does
 not overload the server. It ends after CALM_S without either.
@@ -33,7 +33,7 @@ LEVEL_SUM = 1.2
 """Of the CUSUM of the logarithm of all rates: twice as much for four seconds, five times as much for one."""
 VOLUME_S = 20
 LASTING_MEMORY_S = 1_800.0
-"""What lasts becomes usual: the memory of means while a crowd, or something without a name, lasts."""
+"""Lasting traffic becomes usual: the memory of means during a crowd, or during traffic without a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Tracked:
 
 
 class PhaseTracker:
-    """The tracker's state. `usual`: what it has learnt; `span`, `phase`: the present ones, None in calm.
+    """The tracker's state. `usual`: the traffic that it has learnt; `span`, `phase`: the present ones, None in calm.
 
     `next_span`, `next_phase`: the numbers of the next ones.
     """

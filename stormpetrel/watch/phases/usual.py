@@ -1,4 +1,4 @@
-"""What is usual here: the means and deviations of measures in calm, and the limits beyond which they are not."""
+"""The usual traffic of this instance: means and deviations of the measures in calm, and the limits that follow."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Usual:
         return self.seconds >= LEARNT_S
 
     def learn(self, seen: Measures, *, memory_s: float = MEMORY_S) -> Usual:
-        """Return what is usual after one more second of calm.
+        """Return the usual traffic after one more second of calm.
 
         `memory_s`: longer than MEMORY_S for traffic that is not calm, but lasts.
         """

@@ -1,7 +1,7 @@
 """From evidence to the name of a means of attack: one table of rules.
 
-A rule looks at what came above the usual, never at an absolute rate of an attack. Several rules may apply at once.
-What no rule explains is called unknown.
+A rule looks at the traffic above the usual, never at an absolute rate of an attack. Several rules may apply at once.
+Traffic that no rule explains is called unknown.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def _amount(rule: VectorRule, seen: Measures, usual: Usual) -> float:
         amount *= seen.features.get(rule.times, 0.0)
     if rule.less and amount:
         amount -= usual.surplus(seen, rule.less)
-        # What is left must be unusual by itself.
+        # The rest must be unusual by itself.
         if amount < usual.limit(rule.of[0]) - usual.rates.get(rule.of[0], 0.0):
             return 0.0
     return amount

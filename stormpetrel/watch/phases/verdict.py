@@ -1,4 +1,4 @@
-"""Crowd or attack: which part of what came above the usual is an attack, and what speaks for and against it."""
+"""Crowd or attack: the part of an attack in the traffic above the usual, and the evidence for and against it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VOLUME_SHORT_S, VOLUME_SHORT_REQUESTS, VOLUME_SHORT_TIMES = 2, 1_000, 5
 
 @dataclass(frozen=True, slots=True)
 class TrafficFinding:
-    """What the measures say. `verdict`: one of VERDICTS; `attack_share`: 0 to 1 of what came above the usual."""
+    """The result. `verdict`: one of VERDICTS; `attack_share`: 0 to 1, of the traffic above the usual."""
 
     verdict: str
     attack_share: float
@@ -33,7 +33,7 @@ class TrafficFinding:
 
     @property
     def label(self) -> tuple[str, tuple[str, ...]]:
-        """Return what two phases have in common if they are alike."""
+        """Return the parts in which two phases agree if they are alike."""
         return self.verdict, tuple(sorted(vector.name for vector in self.vectors))
 
 
@@ -69,7 +69,7 @@ def find(seen: Measures, usual: Usual) -> TrafficFinding:
 
 
 def volume_rule(requests: Sequence[float]) -> bool:
-    """Return what a rule on volume alone says. `requests`: per second, oldest first, the last 20 seconds.
+    """Return whether a rule on volume alone calls it an attack. `requests`: of the last 20 seconds, oldest first.
 
     At least 5,000 requests in 10 s and twice those of the 10 s before; or 1,000 in 2 s and 5 times.
     """
@@ -99,7 +99,7 @@ def _amounts(seen: Measures, usual: Usual, vectors: tuple[NamedVector, ...]) -> 
         hostile_of["pages"] = max(0.0, hostile_of["pages"] - hostile_of["churn"])
     people = 0.0
     for name in _OF_PEOPLE:
-        # Only what is unusual by itself: small differences of many cohorts are no crowd.
+        # Only cohorts that are unusual by themselves: small differences of many cohorts are no crowd.
         rest = max(0.0, usual.excess(seen, name) - hostile_of.get(name, 0.0))
         if name == "pages":
             rest = max(0.0, rest - hostile_of.get("churn", 0.0))
@@ -128,7 +128,7 @@ _SIGNS = (
 
 
 def _evidence(seen: Measures, usual: Usual) -> tuple[tuple[EvidenceItem, ...], tuple[EvidenceItem, ...]]:
-    """Return what speaks for an attack and against it, by how it differs from what is usual here."""
+    """Return the evidence for an attack and against it: features that differ from the usual ones."""
     sides: dict[bool, list[tuple[float, EvidenceItem]]] = {True: [], False: []}
     for name, sign in _SIGNS:
         if name not in seen.features:
