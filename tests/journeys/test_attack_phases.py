@@ -41,7 +41,8 @@ def a_flood(instance):
     port = int(instance.base_url.rpartition(":")[2])
 
     def send(number):
-        while not stop.is_set():
+        # On a busy machine requests fail, and opening connections in a loop would be another attack.
+        while not stop.wait(1 / PER_S):
             with contextlib.suppress(OSError, http.client.HTTPException):
                 source = (f"127.88.{number}.1", 0)
                 client = http.client.HTTPConnection("127.0.0.1", port, timeout=10, source_address=source)
