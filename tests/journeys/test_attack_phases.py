@@ -85,7 +85,7 @@ def test_an_attack_is_named_recorded_and_continued_after_the_watch_was_killed(in
         )
         assert phase["verdict"] == "attack"
         assert abs(phase["began_epoch_s"] - named_s) < 5
-        assert "attack: many requests from few addresses" in instance.run_cli("shield", "status").stdout
+        assert "attack: flood from few sources" in instance.run_cli("shield", "status").stdout
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(f"{instance.status_url}/metrics", timeout=30) as answer:
             assert b'stormpetrel_phase{verdict="attack"} 1' in answer.read()

@@ -114,7 +114,7 @@ def _amounts(seen: Measures, usual: Usual, vectors: tuple[NamedVector, ...]) -> 
     return sum(hostile_of.values()), people
 
 
-_SIGNS = (
+SIGNS = (
     ("programs", 1),
     ("page_programs", 1),
     ("new_networks", 1),
@@ -130,7 +130,7 @@ _SIGNS = (
 def _evidence(seen: Measures, usual: Usual) -> tuple[tuple[EvidenceItem, ...], tuple[EvidenceItem, ...]]:
     """Return the evidence for an attack and against it: features that differ from the usual ones."""
     sides: dict[bool, list[tuple[float, EvidenceItem]]] = {True: [], False: []}
-    for name, sign in _SIGNS:
+    for name, sign in SIGNS:
         if name not in seen.features:
             continue
         value, before = seen.features[name], usual.features.get(name, 0.0)

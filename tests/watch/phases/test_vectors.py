@@ -9,7 +9,6 @@ import pytest
 from stormpetrel.model.attack import UNKNOWN_VECTOR, VECTORS
 from stormpetrel.watch.phases.measures import figures, mean
 from stormpetrel.watch.phases.vectors import RULES, named_vectors
-from stormpetrel.watch.phases.words import MEANS
 from tests.watch.phases import traffic
 from tests.watch.phases.traffic import learnt, seconds_of
 
@@ -43,9 +42,8 @@ def names(seed, mixes, **more):
     return {one.name for one in named_vectors(seen, usual)}
 
 
-def test_every_name_of_the_model_has_a_rule_a_case_and_words() -> None:
+def test_every_name_of_the_model_has_a_rule_and_a_case() -> None:
     assert {rule.name for rule in RULES} == set(VECTORS) == {name for name, *_ in CASES}
-    assert set(MEANS) == {*VECTORS, UNKNOWN_VECTOR}
 
 
 @pytest.mark.parametrize("times", [0.5, 1.0, 2.0])

@@ -18,4 +18,4 @@ def test_a_phase_is_told_with_its_means_and_its_sources() -> None:
 
 
 def test_what_was_not_recognised_is_called_so() -> None:
-    assert sentence(phase("attack", NamedVector("unknown", 0.97))) == "attack: means without a name (97 %)"
+    assert sentence(phase("attack", NamedVector("unknown", 0.97))) == "attack: unknown means (97 %)"
