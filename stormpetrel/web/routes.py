@@ -225,7 +225,8 @@ ROUTES: tuple[Route, ...] = (
     # Apps; people read these pages, also when they are refused
     _visitor_page("/oauth/authorize", consent.ask, "Consent page for an app", own_family=Family.PAGE),
     _visitor_form("/oauth/authorize", consent.decide, "Allow or refuse an app", own_family=Family.PAGE),
-    # Subscriptions to the status page
+    # The status page, and subscriptions to it
+    _visitor_page("/status", status_subscriptions.show_status, "Redirect to the status page"),
     _visitor_page(
         "/status/subscribe", status_subscriptions.show_form, "Form to subscribe to the status page"
     ),

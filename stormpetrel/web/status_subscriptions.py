@@ -34,6 +34,13 @@ _FIELD = "channel_"
 _DONE = {"saved": "Your choice is saved.", "again": "The challenge is on its way to your webhook."}
 
 
+async def show_status(request: Request) -> Response:
+    """GET /status: redirect to the status page, which has an address of its own. Raise NotFound if it has none."""
+    if not request.site.config.status_url:
+        raise NotFound("This instance has no status page")
+    return redirect(request.site.config.status_url)
+
+
 async def show_form(request: Request) -> Response:
     _require_possible(request)
     return _form(request)

@@ -102,6 +102,9 @@ def test_the_status_page_has_a_name_of_its_own_to_which_refusals_point(name, tmp
             ]
             assert [answer.status for answer in answers] == [404, 429]
             assert f'<a href="https://{STATUS_NAME}">status page</a>'.encode() in answers[1].body
+        with front.connect(source="127.0.0.91") as visitor:
+            short = visitor.ask(of(NAME, path="/status"))
+            assert (short.status, short.headers["location"]) == (302, f"https://{STATUS_NAME}/")
         with front.connect(source="127.0.0.91", name=STATUS_NAME) as visitor:
             page = visitor.ask(of(STATUS_NAME))
             assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")

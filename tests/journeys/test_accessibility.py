@@ -118,6 +118,7 @@ NO_PAGES = {
     "/favicon.ico",
     "/robots.txt",
     "/manifest.webmanifest",
+    "/status",
     "/status/leave",
 }
 """Files and feeds for programs, and reports: in their sandbox no script of a test can run."""

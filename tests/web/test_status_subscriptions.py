@@ -53,6 +53,12 @@ def link_to(place, address):
     return link
 
 
+def test_the_short_address_leads_to_the_status_page(place, browser):
+    answer = browser.get("/status")
+    assert answer.status_code == 303
+    assert httpx.get(answer.headers["location"]).text.startswith("<!doctype html>")
+
+
 def test_a_link_changes_nothing_until_its_button_is_pressed(place, browser):
     address = new_address()
     assert ask(browser, address, channel_apps="on").headers["location"] == "/status/subscribed"
