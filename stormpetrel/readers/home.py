@@ -229,7 +229,14 @@ class HomeLists:
     ) -> None:
         self._database = database
         self._clock_ms = clock_ms
-        self._homes: BoundedTable[int, _Home] = BoundedTable(max_weight, evicts=Eviction.LRU, weigh=_weight)
+        self._homes: BoundedTable[int, _Home] = BoundedTable(
+            max_weight,
+            evicts=Eviction.LRU,
+            weigh=_weight,
+            on_drop=lambda reader_id, _: self._edit_affects.discard(reader_id),
+        )
+        # Readers who follow hashtags, or accounts in some languages only.
+        self._edit_affects: set[int] = set()
         self._recent = RecentPosts() if recent is None else recent
         # Keys are readers: changes that a list being loaded may not have seen.
         self._freshness: Freshness[int] = Freshness()
@@ -296,15 +303,21 @@ class HomeLists:
                 )
                 home = _Home(home_filter, entries, complete=complete, seen=seen, removals=removals)
             if home.catch_up(recent) and self._freshness.is_current(load.began, load.reader_id):
-                self._homes.put(load.reader_id, home)
+                self._keep(load.reader_id, home)
             return home
         finally:
             if self._loading.get(load.reader_id) is load:
                 del self._loading[load.reader_id]
 
+    def _keep(self, reader_id: int, home: _Home) -> None:
+        home_filter = home.home_filter
+        if self._homes.put(reader_id, home) and (home_filter.tags or home_filter.languages):
+            self._edit_affects.add(reader_id)
+
     def clear(self) -> None:
         """Drop all lists, and the recent posts."""
         self._homes.clear()
+        self._edit_affects.clear()
         self._recent.clear()
         self._freshness.all_changed()
         self._is_wanted.set()
@@ -338,8 +351,11 @@ class HomeLists:
         self._freshness.changed(reader_id)
 
     def _edited(self, event: PostEdited) -> None:
-        """Drop the lists that an edit may affect, by hashtag or language. Edits are rare."""
-        for reader_id, home in list(self._homes.items()):
+        """Drop the lists that an edit may affect, by hashtag or language."""
+        for reader_id in tuple(self._edit_affects):
+            home = self._homes.get(reader_id)
+            if home is None:
+                continue
             home_filter = home.home_filter
             if event.author_id in home_filter.languages or (
                 home_filter.tags

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stormpetrel.model.event import AllChanged, PostCreated, RelationshipChanged
+from stormpetrel.model.event import AllChanged, PostCreated, PostEdited, RelationshipChanged
 from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.moderation import COMMAND_LINE
 from stormpetrel.model.page import Page
@@ -16,7 +16,7 @@ from stormpetrel.readers import home as module
 from stormpetrel.readers import recent as recent_module
 from stormpetrel.readers.home import ENTRY_BYTES, ID_BYTES, LOADED_IDS, MAX_IDS, SLACK_IDS
 from stormpetrel.readers.recent import RecentPosts
-from stormpetrel.rules import moderation, posts
+from stormpetrel.rules import followed_tags, moderation, posts
 from stormpetrel.storage.engine.database import Database
 from tests.community import Community, actions_of, boost, follow, mute
 from tests.readers.watched import NEWEST, Watched, watched
@@ -117,6 +117,20 @@ def test_what_disappears_while_recent_posts_are_read_is_in_no_home(store: Store,
         assert await watched.page(reader) == expected == watched.stored(reader)
         if change == "hide":
             assert await watched.page(friend) == [gone, kept] == watched.stored(friend)
+
+    watched(store, body)
+
+
+def test_an_edit_looks_only_at_homes_that_depend_on_hashtags_or_languages(store: Store) -> None:
+    async def body(watched: Watched) -> None:
+        plain, fan = store.person(), store.person()
+        store.do(followed_tags.follow_tag, account_id=fan, name="gale", now_ms=store.now_ms)
+        for reader in (plain, fan):
+            await watched.page(reader)
+        assert watched.homes._edit_affects == {fan}
+        watched.homes.apply(PostEdited(post_id=1, author_id=plain, visibility=0, tags=("gale",)))
+        assert [watched.homes.holds(reader) for reader in (plain, fan)] == [True, False]
+        assert watched.homes._edit_affects == set()
 
     watched(store, body)
 
