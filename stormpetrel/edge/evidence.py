@@ -13,6 +13,7 @@ from stormpetrel.edge.limits import Counts
 from stormpetrel.edge.message import RequestMessage
 from stormpetrel.edge.state import BLOCKED, BODY, HEAD, IDLE, NEW, PREFACE, STREAM, UPLOAD, ConnectionState
 from stormpetrel.shield.canary import HEADER as CANARY
+from stormpetrel.shield.canary import person_of
 from stormpetrel.shield.classify import WRITES
 from stormpetrel.shield.cookies import COOKIE_NAME
 from stormpetrel.shield.decide import Shield
@@ -128,7 +129,9 @@ class EdgeEvidence:
     ) -> None:
         """Look at a parsed request. `head`: as the cache sees it. `is_proxied`: it came by a trusted proxy."""
         facts = message.facts
-        if CANARY in facts:
+        canary = facts.get(CANARY)
+        # A header alone would hide a flood: only a mark that the shield honours leaves a request out.
+        if canary is not None and person_of(self._secret, canary, now_epoch_s=epoch_s) is not None:
             self.sampler.skip()
             return
         address = str(stranger.value)

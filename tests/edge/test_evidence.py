@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import socket
 import struct
+import time
 
 import pytest
 
 from stormpetrel.edge.evidence import agent_class
 from stormpetrel.shield import evidence as e
+from stormpetrel.shield.canary import mark
 from stormpetrel.shield.identify import TokenEntry
-from tests.edge.place import Place, a_place, get
+from tests.edge.place import SECRET, Place, a_place, get
 
 BROWSER = "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
@@ -75,6 +77,17 @@ def test_members_and_forged_credentials_are_told_apart() -> None:
         sources = [row.source for row in taken(place).sample]
         # A worker that has just started knows no tokens yet; a member came from this network.
         assert sources == [e.MEMBER, e.FORGED, e.KNOWN_NETWORK, e.FORGED]
+
+
+def test_a_flood_that_claims_to_be_the_watch_is_sampled_and_the_watch_is_not() -> None:
+    with a_place() as place, place.connect() as client:
+        for value in ("1", mark(b"another secret, long enough", at_epoch_s=int(time.time()))):
+            for path in ("/plain", "/hot/a"):
+                client.ask(get(path, BROWSER, f"X-Stormpetrel-Canary: {value}"))
+        assert len(taken(place).sample) == 4
+        real = mark(SECRET, at_epoch_s=int(time.time()))
+        client.ask(get("/plain", f"X-Stormpetrel-Canary: {real}"))
+        assert taken(place).sample == ()
 
 
 def test_refusals_are_sampled_too() -> None:
