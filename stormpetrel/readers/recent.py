@@ -43,6 +43,7 @@ class RecentPosts:
         "_boosts_of",
         "_by_author",
         "_capacity",
+        "_first_told",
         "_hidden",
         "_ids",
         "_language_numbers",
@@ -75,6 +76,7 @@ class RecentPosts:
     def _empty(self) -> None:
         # Serials go on, so that a reader of the old ones never takes new ones for them.
         self._base += len(self._ids)
+        self._first_told = self._base
         self.floor_id = MAX_ID
         self._ids = array("q")
         self._authors = array("q")
@@ -111,8 +113,12 @@ class RecentPosts:
 
     def add(self, event: PostCreated) -> None:
         """Take a new post; once, however often it is told."""
-        if self._find(event.author_id, event.post_id) is not None:
-            return
+        known = self._find(event.author_id, event.post_id)
+        if known is not None:
+            if known >= self._first_told:
+                return
+            # The store was read before the event came: for homes that were read earlier still, the post is new.
+            self._replace(known)
         self._ids.append(event.post_id)
         self._authors.append(event.author_id)
         self._visibilities.append(event.visibility)
@@ -311,6 +317,18 @@ class RecentPosts:
             self._forget(serial)
             self._authors[serial - self._base] = _DEAD
         self._note_removal(post_id)
+
+    def _replace(self, serial: int) -> None:
+        """Forget a loaded post that comes again with a serial of its own, but not that it is hidden."""
+        at = serial - self._base
+        post_id = self._ids[at]
+        is_hidden = post_id in self._hidden
+        self._forget(serial)
+        self._authors[at] = _DEAD
+        # An id would raise `floor_id` when the oldest are dropped.
+        self._ids[at] = 0
+        if is_hidden:
+            self._hidden.add(post_id)
 
     def _note_removal(self, post_id: int) -> None:
         self._removals.append(post_id)

@@ -10,13 +10,12 @@ import pytest
 
 from stormpetrel.model.event import AllChanged, PostCreated, PostEdited, RelationshipChanged
 from stormpetrel.model.ids import MAX_ID
-from stormpetrel.model.moderation import COMMAND_LINE
 from stormpetrel.model.page import Page
 from stormpetrel.readers import home as module
 from stormpetrel.readers import recent as recent_module
 from stormpetrel.readers.home import ENTRY_BYTES, ID_BYTES, LOADED_IDS, MAX_IDS, SLACK_IDS
 from stormpetrel.readers.recent import RecentPosts
-from stormpetrel.rules import followed_tags, moderation, posts
+from stormpetrel.rules import followed_tags, posts
 from stormpetrel.storage.engine.database import Database
 from tests.community import Community, actions_of, boost, follow, mute
 from tests.readers.watched import NEWEST, Watched, watched
@@ -89,34 +88,6 @@ def test_a_first_home_reads_no_post_from_the_store(store: Store) -> None:
         watched.database.read = read  # type: ignore[method-assign]
         assert await watched.page(reader) == ids[::-1] == watched.stored(reader)
         assert seen == ["home_filter"]
-
-    watched(store, body)
-
-
-@pytest.mark.parametrize("change", ["delete", "hide", "suspend"])
-def test_what_disappears_while_recent_posts_are_read_is_in_no_home(store: Store, change: str) -> None:
-    async def body(watched: Watched) -> None:
-        reader, friend = store.person(), store.person()
-        follow(store, reader, friend)
-        kept, gone = store.post(friend), store.post(friend)
-        gate = asyncio.Event()
-        watched.database.gates = [gate]
-        load = asyncio.create_task(watched.homes.load_recent(rest=0))
-        while watched.database.gates:
-            await asyncio.sleep(0)
-        match change:
-            case "delete":
-                store.do(posts.delete_post, author_id=friend, post_id=gone, now_ms=store.now_ms)
-            case "hide":
-                store.do(moderation.hide, COMMAND_LINE, post_id=gone, reason="x", now_ms=store.now_ms)
-            case "suspend":
-                store.do(moderation.suspend, COMMAND_LINE, account_id=friend, reason="x", now_ms=store.now_ms)
-        gate.set()
-        await load
-        expected = [] if change == "suspend" else [kept]
-        assert await watched.page(reader) == expected == watched.stored(reader)
-        if change == "hide":
-            assert await watched.page(friend) == [gone, kept] == watched.stored(friend)
 
     watched(store, body)
 

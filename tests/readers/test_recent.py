@@ -116,6 +116,22 @@ def test_older_posts_are_loaded_below_the_newest_without_those_that_were_deleted
     assert recent.since(0, HOME) == [item for item in recent.newest(HOME) if item.post_id == 40]
 
 
+def test_a_post_that_the_store_told_before_its_event_is_new_to_homes_read_earlier_and_once_to_others():
+    recent = RecentPosts()
+    seen = recent.end
+    recent.load([stored(30, hidden=True), stored(20), stored(10)], is_all=True, removals=0)
+    later = recent.end
+    recent.add(post(20))
+    recent.add(post(20))
+    recent.add(post(30))
+    assert ids(recent.since(seen, HOME)) == [20, 30]
+    assert ids(recent.since(later, HOME)) == [20, 30]
+    assert ids(recent.newest(HOME)) == [30, 20, 10]
+    assert [item.post_id for item in recent.newest(HOME) if HOME.includes(item)] == [20, 10]
+    recent.delete(PostDeleted(post_id=20, author_id=FRIEND))
+    assert ids(recent.newest(HOME)) == [30, 10]
+
+
 def test_the_facts_of_a_post_are_those_of_its_event_and_of_the_store():
     recent = RecentPosts()
     recent.add(
