@@ -26,6 +26,8 @@ SUBSCRIPTION_PATH = "/status/subscription"
 """The page of one subscription; its query has the token."""
 LEAVE_PATH = "/status/leave"
 """Ends a subscription with one POST (RFC 8058)."""
+DOTLESS = frozenset({"gmail.com", "googlemail.com"})
+"""Domains where dots before the @ make no other mailbox."""
 SIGNATURE_VERSION = "v1"
 FORMAT_VERSION = 1
 """The version of the JSON that webhooks get."""
@@ -161,6 +163,17 @@ def webhook_target(url: str, *, allows_private: bool) -> WebhookTarget:
 def target_key(kind: SubscriptionKind, target: str) -> str:
     """Return the key by which a target is found: addresses differ in more than capitals, URLs in anything."""
     return f"{kind.value}:{target.lower() if kind is SubscriptionKind.EMAIL else target}"
+
+
+def mailbox_of(address: str) -> str:
+    """Return the address of the mailbox that a mail to `address` reaches, in lower case.
+
+    Many servers deliver ann+anything@ to ann@, and these of DOTLESS ignore dots: else one person could be sent a mail
+    for each of endlessly many addresses.
+    """
+    local, _, domain = address.lower().rpartition("@")
+    local = local.partition("+")[0] or local
+    return f"{local.replace('.', '') if domain in DOTLESS else local}@{domain}"
 
 
 def signing_key(secret: bytes, nonce: str) -> str:

@@ -18,6 +18,7 @@ from stormpetrel.model.mail import Letter, NewLink, Notice
 from stormpetrel.model.quota import (
     HOUR_S,
     STATUS_ALL,
+    STATUS_MAILBOX,
     STATUS_NETWORK,
     STATUS_WEBHOOK,
     STATUS_WEBHOOK_ALL,
@@ -28,9 +29,10 @@ from stormpetrel.model.status_subscription import (
     SubscriptionKind,
     SubscriptionState,
     WebhookTarget,
+    mailbox_of,
 )
 from stormpetrel.rules.mail import post
-from stormpetrel.rules.quotas import require
+from stormpetrel.rules.quotas import require, spend
 from stormpetrel.storage import outbox
 from stormpetrel.storage import status_subscriptions as stored
 from stormpetrel.storage.engine.connection import Connection
@@ -92,10 +94,20 @@ def ask_by_mail(
 
 
 def send_wanted(connection: Connection, *, wanted: StatusMailWanted, now_ms: int) -> None:
-    """Send the mail that confirms a subscription, at most one a day to an address (run by the courier)."""
+    """Send the mail that confirms a subscription, if the limits of its address allow it (run by the courier).
+
+    An address gets one mail a day. Further addresses of a mailbox share a quota, which never stops the mail to
+    the plain one: or a stranger could keep its owner out.
+    """
     asked_at_ms = stored.asked_at_ms(connection, kind=SubscriptionKind.EMAIL, target=wanted.address)
     if now_ms - asked_at_ms < MAIL_EVERY_MS:
         return
+    mailbox = mailbox_of(wanted.address)
+    if mailbox != wanted.address.lower():
+        # It needs no key: an attacker can type any address.
+        row = slot(b"", f"status mailbox {mailbox}")
+        if spend(connection, STATUS_MAILBOX, row, now_ms=now_ms):
+            return
     known = stored.confirmed(connection, kind=SubscriptionKind.EMAIL, target=wanted.address)
     if known is not None:
         is_on = known.state is SubscriptionState.ACTIVE

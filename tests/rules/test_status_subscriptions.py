@@ -9,13 +9,20 @@ from stormpetrel.model.access import secret_hash
 from stormpetrel.model.channel import CHANNEL_NAMES
 from stormpetrel.model.ids import first_id_at
 from stormpetrel.model.mail import Notice, link_token, new_link
-from stormpetrel.model.quota import STATUS_ALL, STATUS_NETWORK, STATUS_WEBHOOK, STATUS_WEBHOOK_ALL
+from stormpetrel.model.quota import (
+    STATUS_ALL,
+    STATUS_MAILBOX,
+    STATUS_NETWORK,
+    STATUS_WEBHOOK,
+    STATUS_WEBHOOK_ALL,
+)
 from stormpetrel.model.status_subscription import (
     MAX_URL,
     PENDING_KEPT_MS,
     SubscriptionKind,
     SubscriptionState,
     chosen_channels,
+    mailbox_of,
     signature,
     signing_key,
     webhook_target,
@@ -116,6 +123,29 @@ def test_an_address_gets_one_mail_a_day_however_often_it_is_typed(store):
     store.now_ms += rules.MAIL_EVERY_MS
     ask(store, "ANN@example.org")
     assert len(jobs(store, "mail")) == 2
+
+
+def test_a_mailbox_is_not_flooded_by_way_of_its_further_addresses_and_its_owner_is_not_kept_out(store):
+    for number in range(STATUS_MAILBOX.burst + 5):
+        ask(store, f"ann+{number}@example.org", network=number)
+        ask(store, f"b{'.' * (number % 2)}en+{number}@gmail.com", network=number)
+    assert len(jobs(store, "mail")) == 2 * STATUS_MAILBOX.burst
+    ask(store, "ann@example.org")
+    ask(store, "ann.a@example.org")
+    assert len(jobs(store, "mail")) == 2 * STATUS_MAILBOX.burst + 2
+
+
+@pytest.mark.parametrize(
+    ("address", "mailbox"),
+    [
+        ("Ann+x+y@Example.org", "ann@example.org"),
+        ("ann.b@example.org", "ann.b@example.org"),
+        ("a.n.n+x@gmail.com", "ann@gmail.com"),
+        ("+@example.org", "+@example.org"),
+    ],
+)
+def test_further_addresses_of_a_mailbox_are_recognised(address, mailbox):
+    assert mailbox_of(address) == mailbox
 
 
 def test_a_known_address_gets_the_link_that_it_has_and_nothing_changes(store):
