@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stormpetrel.cli.output import print_json, print_table, printable
+from stormpetrel.cli.output import print_json, print_table, printable, printable_json
 from stormpetrel.cli.parser import Commands, add_command
 from stormpetrel.cli.times import utc_time, when
 from stormpetrel.errors import EnvironmentFailure, SetupError
@@ -74,8 +74,10 @@ def _print(args: argparse.Namespace, config: Config) -> int:
         path = Path(args.html)
         path.write_text(made.form("html"), encoding="utf-8")
         print(f"{path} has the report.")
-    elif args.json or args.csv or args.markdown:
-        sys.stdout.write(made.form("json" if args.json else "csv" if args.csv else "md"))
+    elif args.json:
+        sys.stdout.write(printable_json(made.form("json")))
+    elif args.csv or args.markdown:
+        sys.stdout.write(printable(made.form("csv" if args.csv else "md")))
     else:
         columns = min(shutil.get_terminal_size((100, 24)).columns, 100)
         print(printable(text(made.report, columns=columns)), end="")

@@ -28,7 +28,12 @@ def json_text(value: Any, *, indent: int | None = None) -> str:
     """Return `value` as JSON that a terminal can show: JSON itself escapes only the first 32 control characters."""
     import json
 
-    return _NO_ASCII.sub(_escaped, json.dumps(value, indent=indent, ensure_ascii=False))
+    return printable_json(json.dumps(value, indent=indent, ensure_ascii=False))
+
+
+def printable_json(document: str) -> str:
+    """Return a JSON document with escapes for the characters that control a terminal; its value is the same."""
+    return _NO_ASCII.sub(_escaped, document)
 
 
 def _escaped(found: re.Match[str]) -> str:

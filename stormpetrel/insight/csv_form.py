@@ -33,4 +33,4 @@ def _shown(value: float | None) -> str:
 
 def _safe(text: str) -> str:
     """Keep a spreadsheet from running a name of an application or a path as a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else text
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") else text

@@ -18,8 +18,9 @@ from stormpetrel.insight.document import (
 )
 
 WIDTH = 100
-_SPECIAL = re.compile(r"([\\*_\[\]<>|#])")
-_CODE = re.compile(r"(`[^`]*`)")
+_SPECIAL = re.compile(r"([\\*_\[\]<>|#`])")
+_CODE = re.compile(r"((?<!`)`[^`<>|]+`(?!`))")
+"""A command. Names of applications may have backticks too, so it has no sign that could end it or begin HTML."""
 
 
 def markdown(report: InsightReport) -> str:
@@ -74,7 +75,8 @@ def _table(heads: tuple[str, ...], rows: tuple[tuple[Line, ...], ...], *, is_tex
 def _text(line: Line) -> str:
     """Escape a line, except the commands in it."""
     parts = _CODE.split(" ".join(plain(line).split()))
-    return "".join(part if part.startswith("`") and len(part) > 1 else _escaped(part) for part in parts)
+    # Every second part is a command.
+    return "".join(part if at % 2 else _escaped(part) for at, part in enumerate(parts))
 
 
 def _escaped(found: str) -> str:

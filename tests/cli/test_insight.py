@@ -6,12 +6,14 @@ import json
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from stormpetrel.cli.main import build_parser, main
 from stormpetrel.insight.make import made, read, store, window_of
 from stormpetrel.insight.vectors import WORDS
+from stormpetrel.storage.attack_record import AttackRecord
 from stormpetrel.storage.insight_folder import InsightFolder
 from tests.insight import recorded
 from tests.repository import ROOT
@@ -49,6 +51,20 @@ def test_each_form_is_printed_or_written(instance, capsys, tmp_path):
     assert recorded.PAGE not in printed
     assert main(["insight", "--html", str(tmp_path / "report.html")]) == 0
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("form", ["--json", "--csv", "--markdown"])
+def test_a_path_cannot_control_the_terminal_that_prints_a_report(instance, capsys, form):
+    record = AttackRecord(instance / "attacks.sqlite")
+    moment = replace(recorded.moment(recorded.ONSET_S + 1, load=50), pages={"/\x9b2J\u202e": 9_999_999})
+    record.write(attack=3, moments=[moment], phases=[], spans=[])
+    record.close()
+    capsys.readouterr()
+    assert main(["insight", form]) == 0
+    printed = capsys.readouterr().out
+    assert "2J" in printed
+    assert "\x9b" not in printed
+    assert "\u202e" not in printed
 
 
 def test_a_report_about_a_time_has_the_numbers_of_that_time(instance, capsys):

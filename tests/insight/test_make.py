@@ -137,12 +137,23 @@ def test_names_in_a_record_are_escaped_in_every_form(tmp_path):
     record.close()
     report = made(data_of(tmp_path), edition="internal")
     assert "&lt;b&gt;=1+1&lt;/b&gt;|`x" in report.form("html")
-    assert "\\<b\\>=1+1\\</b\\>\\|`x" in report.form("md")
+    assert "\\<b\\>=1+1\\</b\\>\\|\\`x" in report.form("md")
     rows = list(csv.reader(io.StringIO(report.form("csv"))))
     assert any(row[1] == "'=cmd" for row in rows)
     path = tmp_path / "report.json"
     path.write_text(report.form("json"))
     assert "(100.0 %)" in recomputed(path, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["```<img src=x>`", "`a|<img src=x>`", "`<img src=x>`", "``` `<img src=x>`"])
+def test_an_application_named_with_backticks_puts_no_html_into_markdown(tmp_path, name):
+    record = AttackRecord(tmp_path / "attacks.sqlite")
+    moment = replace(recorded.moment(recorded.ONSET_S + 1, load=50), known_applications={name: {"served": 5}})
+    record.write(attack=3, moments=[moment], phases=[recorded.FLOOD], spans=[recorded.SPAN])
+    record.close()
+    text = made(data_of(tmp_path), edition="internal").form("md")
+    assert "\\<img src=x\\>" in text
+    assert "<img" not in text.replace("\\<", "")
 
 
 def test_an_attack_without_moments_and_phases_still_has_a_report(tmp_path):
