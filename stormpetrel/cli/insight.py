@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stormpetrel.cli.output import print_json, print_table, printable, printable_json
-from stormpetrel.cli.parser import Commands, add_command
+from stormpetrel.cli.parser import Commands, add_command, whole_number
 from stormpetrel.cli.times import utc_time, when
 from stormpetrel.errors import EnvironmentFailure, SetupError
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 EDITIONS = ("internal", "public")
 ACTIONS = ("list", "publish", "withdraw")
+MAX_ATTACK = 999_999_999
 
 
 def add_commands(commands: Commands[Any]) -> None:
@@ -34,7 +35,13 @@ def add_commands(commands: Commands[Any]) -> None:
         example="stormpetrel insight --from 2026-11-30T12:00 --to 2026-11-30T13:00 --html report.html",
     )
     parser.add_argument("action", metavar="ACTION", nargs="?", choices=ACTIONS, help=", ".join(ACTIONS))
-    parser.add_argument("number", metavar="N", nargs="?", type=int, help="number of the attack (see list)")
+    parser.add_argument(
+        "number",
+        metavar="N",
+        nargs="?",
+        type=whole_number(1, MAX_ATTACK),
+        help="number of the attack (see list)",
+    )
     parser.add_argument("--last", action="store_true", help="the last attack (the default)")
     parser.add_argument(
         "--from", dest="first", metavar="TIME", type=utc_time, help="start in UTC, such as 2026-12-01T22:00"
@@ -103,6 +110,8 @@ def _window(args: argparse.Namespace, config: Config) -> ReportWindow:
             raise SetupError("--last cannot be combined with --from or --to")
         until_ms = now_ms if args.last_time is None else args.last_time
         from_ms = 0 if args.first is None else args.first
+        if args.last_time is None and from_ms >= now_ms:
+            raise SetupError("--from is in the future; times are in UTC")
         if until_ms <= from_ms:
             raise SetupError("--to must be later than --from")
         spans = attacks_between(config.data_dir, from_ms=from_ms, until_ms=until_ms)
@@ -164,9 +173,8 @@ def _list(config: Config, *, as_json: bool) -> int:
 
 
 def _publish(config: Config, action: str, number: int | None) -> int:
-    from stormpetrel.insight.make import publish
+    from stormpetrel.insight.make import publish, withdraw
     from stormpetrel.storage.insight import InsightUnreadable
-    from stormpetrel.storage.insight_folder import InsightFolder
 
     if number is None:
         raise SetupError(f"insight {action} needs the number of an attack (stormpetrel insight list)")
@@ -177,6 +185,6 @@ def _publish(config: Config, action: str, number: int | None) -> int:
             raise EnvironmentFailure(str(error)) from error
         print(f"The status page shows the public edition of report {number} within a few seconds.")
     else:
-        InsightFolder(config.data_dir).withdraw(number)
+        withdraw(config.data_dir, number)
         print(f"The status page no longer shows report {number}.")
     return 0

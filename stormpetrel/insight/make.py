@@ -107,6 +107,16 @@ def publish(data_dir: Path, number: int, *, domain: str) -> None:
     folder.publish(number)
 
 
+def withdraw(data_dir: Path, number: int) -> None:
+    """End the publication of a report. Raise SetupError if there is no such report: a wrong number must not look as
+    if the public one were gone.
+    """
+    folder = InsightFolder(data_dir)
+    if folder.report(number) is None and not folder.is_published(number):
+        raise SetupError(f"there is no report about attack {number} (stormpetrel insight list)")
+    folder.withdraw(number)
+
+
 def found_in(text: str, *, domain: str, identities: frozenset[str] = frozenset()) -> list[ForbiddenWord]:
     """Return the words that a public text may not have. The server's own name is no finding.
 

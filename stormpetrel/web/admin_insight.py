@@ -87,7 +87,7 @@ async def change(request: Request) -> Response:
         if verb == "publish":
             await asyncio.to_thread(make.publish, config.data_dir, int(number), domain=config.domain)
         else:
-            await asyncio.to_thread(InsightFolder(config.data_dir).withdraw, int(number))
+            await asyncio.to_thread(make.withdraw, config.data_dir, int(number))
     except SetupError as error:
         return await _page(request, problem=error.safe_text)
     except (InsightUnreadable, OSError) as error:

@@ -92,6 +92,9 @@ def test_a_report_about_a_time_has_the_numbers_of_that_time(instance, capsys):
         (["--last", "--from", FROM], "cannot be combined"),
         (["publish"], "needs the number"),
         (["publish", "9"], "no report about attack 9"),
+        (["withdraw", "9"], "no report about attack 9"),
+        (["withdraw", "N"], "'N' is not a whole number"),
+        (["--from", "2999-01-01"], "--from is in the future"),
     ],
 )
 def test_a_wrong_use_is_explained_in_one_line(instance, capsys, arguments, said):

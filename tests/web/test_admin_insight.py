@@ -87,6 +87,7 @@ def test_a_report_that_names_anyone_is_not_published_and_the_page_says_why(place
     assert answer.status_code == 422
     assert "'Hackers' names an actor" in unescape(answer.text)
     assert order(admin, "9/publish").status_code == 422
+    assert order(admin, "9/withdraw").status_code == 422
     assert order(admin, "3/burn").status_code == 404
     assert order(admin, "x/publish").status_code == 404
 
