@@ -27,6 +27,7 @@ from stormpetrel.insight.document import (
     count,
     lasted,
     percent,
+    units,
 )
 from stormpetrel.insight.vectors import words_of
 from stormpetrel.insight.vocabulary import named
@@ -85,9 +86,9 @@ def means(data: ReportData) -> Section:
                     percent(numbers["attack_share"]),
                     " of the additional requests are attributed to the attack. All came from about ",
                     count(numbers["addresses"]),
-                    " addresses in ",
+                    units(numbers["addresses"], " address in ", " addresses in "),
                     count(numbers["networks"]),
-                    " networks.",
+                    units(numbers["networks"], " network.", " networks."),
                 )
             )
         )

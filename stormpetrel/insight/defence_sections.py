@@ -17,6 +17,7 @@ from stormpetrel.insight.document import (
     count,
     decimal,
     lasted,
+    units,
 )
 from stormpetrel.insight.vectors import words_of
 from stormpetrel.insight.vocabulary import named
@@ -104,9 +105,17 @@ def collateral(data: ReportData) -> Section:
             Paragraph(
                 (
                     count(data.numbers["refused_known"]),
-                    " requests with a credential were refused, of ",
+                    units(
+                        data.numbers["refused_known"],
+                        " request with a credential was refused, of ",
+                        " requests with a credential were refused, of ",
+                    ),
                     count(data.numbers["people_refused"]),
-                    " known clients that the journal names.",
+                    units(
+                        data.numbers["people_refused"],
+                        " known client that the journal names.",
+                        " known clients that the journal names.",
+                    ),
                 )
             ),
             Grid(heads, tuple(rows)),
@@ -129,9 +138,10 @@ def losses(data: ReportData) -> Section:
                 (
                     "The watch looked for ",
                     count(checked),
-                    " posts that the server had acknowledged; ",
+                    units(checked, " post", " posts"),
+                    " that the server had acknowledged; ",
                     count(missing),
-                    " were missing.",
+                    units(missing, " was missing.", " were missing."),
                 )
             )
         )

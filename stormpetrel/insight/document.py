@@ -125,6 +125,12 @@ def count(number: Number | None) -> Piece:
     return Figure(number, f"{number.value:,.0f}")
 
 
+def units(number: Number | None, one: str, several: str) -> str:
+    """Return the word that follows `count(number)`: `one` after "1", otherwise `several`."""
+    is_one = number is not None and number.value is not None and f"{number.value:.0f}" == "1"
+    return one if is_one else several
+
+
 def decimal(number: Number | None, unit: str = "") -> Piece:
     """Return "12.5", with fewer digits for large numbers."""
     if number is None or number.value is None:

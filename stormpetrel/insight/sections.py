@@ -34,10 +34,10 @@ from stormpetrel.model.insight import ReportData
 def report_of(data: ReportData, *, edition: str) -> InsightReport:
     """Return the report. For the public edition pass data without private parts (edition.public_data)."""
     window = data.window
-    ended = clock(window.until_ms) if window.is_over else "now (it is not over)"
+    ended = f"{clock(window.until_ms)} UTC" if window.is_over else "now; it is not over"
     return InsightReport(
         title=f"Insight report: {data.domain}, {day(window.from_ms)}",
-        subtitle=f"{clock(window.from_ms)} to {ended} UTC. "
+        subtitle=f"{clock(window.from_ms)} {'' if window.is_over else 'UTC '}to {ended}. "
         f"{'Public edition' if edition == 'public' else 'Internal edition, for operators'}, made "
         f"{day(window.made_ms)} {clock(window.made_ms)} UTC from the server's own measurements.",
         edition=edition,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stormpetrel.insight import vocabulary
-from stormpetrel.insight.document import Line, clock, count, day, decimal, lasted, percent
+from stormpetrel.insight.document import Line, clock, count, day, decimal, lasted, percent, units
 from stormpetrel.insight.vectors import words_of
 from stormpetrel.model.attack import UNKNOWN_VECTOR
 from stormpetrel.model.insight import ReportData
@@ -86,7 +86,11 @@ def _defence(data: ReportData) -> Line:
     numbers = data.numbers
     if numbers["refused"].value is None:
         return ()
-    line: Line = ("The server refused ", count(numbers["refused"]), " requests")
+    line: Line = (
+        "The server refused ",
+        count(numbers["refused"]),
+        units(numbers["refused"], " request", " requests"),
+    )
     if not numbers["refused_known"].known:
         return (*line, "; none of them had the credential of a member.")
     return (
@@ -95,7 +99,8 @@ def _defence(data: ReportData) -> Line:
         count(numbers["refused_known"]),
         " of them came from ",
         count(numbers["people_refused"]),
-        " clients with a credential, and were refused wrongly or for their own excess.",
+        units(numbers["people_refused"], " client", " clients"),
+        " with a credential, and were refused wrongly or for their own excess.",
     )
 
 
@@ -103,4 +108,7 @@ def _losses(data: ReportData) -> Line:
     checked, missing = data.numbers["posts_checked"], data.numbers["posts_missing"]
     if checked.value is None:
         return ("It was not checked whether posts were lost.",)
-    return ("Of ", count(checked), " acknowledged posts that were checked, ", count(missing), " were lost.")
+    if not checked.value:
+        return ("The watch knew of no acknowledged post of this time, so it looked for none.",)
+    posts = units(checked, " acknowledged post that was checked, ", " acknowledged posts that were checked, ")
+    return ("Of ", count(checked), posts, count(missing), units(missing, " was lost.", " were lost."))

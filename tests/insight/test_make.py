@@ -63,6 +63,29 @@ def test_the_summary_can_be_quoted(data_dir):
     assert "Of 3,120 acknowledged posts that were checked, 0 were lost." in summary
 
 
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        ({"posts_checked": 1, "posts_missing": 1}, "Of 1 acknowledged post that was checked, 1 was lost."),
+        ({"posts_checked": 0, "posts_missing": 0}, "The watch knew of no acknowledged post of this time"),
+        ({"refused": 1, "refused_known": 0}, "The server refused 1 request; none"),
+        ({"refused": 9, "refused_known": 2, "people_refused": 1}, "2 of them came from 1 client with"),
+    ],
+)
+def test_the_summary_counts_one_as_one_and_none_as_none(data_dir, numbers, said):
+    data = data_of(data_dir)
+    changed = {name: replace(data.numbers[name], value=value) for name, value in numbers.items()}
+    report = made(replace(data, numbers={**data.numbers, **changed}), edition="internal")
+    assert said in " ".join(report.form("md").split())
+
+
+def test_a_report_that_is_not_over_says_so_after_the_zone_of_its_time(data_dir):
+    window = replace(WINDOW, is_over=False)
+    assert re.search(
+        r"\d UTC to now; it is not over\. ", made(data_of(data_dir, window), edition="internal").form("md")
+    )
+
+
 @pytest.mark.parametrize("edition", ["internal", "public"])
 def test_a_foreign_script_computes_every_number_again(data_dir, edition):
     report = data_dir / "report.json"
