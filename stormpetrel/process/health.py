@@ -29,8 +29,14 @@ MAX_UNREAD_BYTES = 64 * 1024 * 1024
 """All such responses together."""
 BACKLOG = 1024
 
+NO_PAGE = (
+    b'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    b'<meta name="color-scheme" content="light dark"><title>Page not found</title><h1>Page not found</h1>'
+    b'<p>This page does not exist, or is no longer published.</p><p><a href="/">Go to the status page</a></p></html>'
+)
 HEALTHY = b'{"status":"ok"}'
 JSON = "application/json; charset=utf-8"
+HTML = "text/html; charset=utf-8"
 METRICS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 MAX_MEMO = 256
 MAX_MEMO_HEAD_BYTES = 1024
@@ -284,6 +290,10 @@ class _HealthConnection(asyncio.Protocol):
         elif source is not None and (document := source.find(path.decode("latin-1"))) is not None:
             self._give(source, document, head, names, close=close, send_body=send_body)
         else:
+            if source is not None and not path.startswith(b"/api/"):
+                # A reader of the status page may follow a link to a report that was withdrawn.
+                self._answer(404, HTML, NO_PAGE, close=close, send_body=send_body)
+                return
             known = ["/health", "/metrics"] if self._metrics is not None else ["/health"]
             text = f"Not found. Paths of Stormpetrel's {self._role} role: {' and '.join(known)}"
             self._answer(404, JSON, error_body(text), close=close, send_body=send_body)

@@ -103,6 +103,15 @@ def test_a_role_answers_with_its_documents_by_path():
     assert none.startswith(b"HTTP/1.1 404 ")
 
 
+def test_a_reader_of_a_page_that_is_gone_gets_a_page_and_a_program_gets_json():
+    gone, absent = talk([get("/insight/1", CLOSE)], [get("/api/v2/x.json", CLOSE)], documents={"/": PAGE}.get)
+    assert gone.startswith(b"HTTP/1.1 404 ")
+    assert b"Content-Type: text/html; charset=utf-8" in gone
+    assert b'<a href="/">' in gone
+    assert absent.startswith(b"HTTP/1.1 404 ")
+    assert "error" in json.loads(absent.partition(b"\r\n\r\n")[2])
+
+
 def test_a_document_is_compressed_and_not_sent_again():
     small, same = talk(
         [get("/page", "Accept-Encoding: br, gzip", CLOSE)],
