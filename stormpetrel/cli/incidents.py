@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from stormpetrel.model.incident import Incident
 
 _TEXT = "text for people: the measurements, and what they can do; - reads it from standard input"
-_ID = "id of the incident, or its beginning (see list)"
+_ID = "id, or its beginning (see stormpetrel incident list)"
 
 
 def add_commands(commands: Commands[Any]) -> None:
@@ -86,7 +86,11 @@ def add_commands(commands: Commands[Any]) -> None:
 
 
 def _add_maintenance(commands: Commands[Any]) -> None:
-    group = add_group(commands, "maintenance", about="Tells people about maintenance on the status page.")
+    group = add_group(
+        commands,
+        "maintenance",
+        about="Tells people about maintenance on the status page. `incident list` shows its ids.",
+    )
     schedule = add_command(
         group,
         "schedule",
@@ -292,13 +296,15 @@ def _list(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace) -> int:
     found = [one for one in _stored(args, only_open=False) if one.id.startswith(args.id)]
     if len(found) != 1:
-        raise SetupError(f"no incident {args.id}" if not found else f"several incidents begin with {args.id}")
+        none = f"no incident {args.id} (stormpetrel incident list --all)"
+        raise SetupError(none if not found else f"several incidents begin with {args.id}")
     incident = found[0]
     if args.json:
         print_json(_json(incident))
         return 0
     print(f"{incident.id}  {_plain(incident.name)}")
-    print(f"{incident.status}, impact {incident.impact}, channels {', '.join(incident.channels) or 'none'}")
+    impact = "maintenance" if incident.is_maintenance else f"impact {incident.impact}"
+    print(f"{incident.status.replace('_', ' ')}, {impact}, channels {', '.join(incident.channels) or 'none'}")
     if incident.is_maintenance:
         print(f"from {_when(incident.scheduled_for_ms)} until {_when(incident.scheduled_until_ms)}")
     for one in incident.updates:

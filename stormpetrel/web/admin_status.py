@@ -202,6 +202,6 @@ def _shown(one: Incident) -> OpenIncident:
         one,
         Markup(body_html(last.body)),
         when,
-        ", ".join(CHANNEL_NAMES.get(name, name) for name in one.channels) or "no service named",
+        ", ".join(CHANNEL_NAMES.get(name, name) for name in one.channels) or "No service named",
         MAINTENANCE_STATUSES if one.is_maintenance else INCIDENT_STATUSES,
     )

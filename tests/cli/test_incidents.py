@@ -57,6 +57,7 @@ def test_maintenance_is_scheduled_started_ended_and_cancelled(run, either):
     one = scheduled("--in", "2h")
     assert (one["status"], one["scheduled_until_ms"] - one["scheduled_for_ms"]) == ("scheduled", 1_800_000)
     assert "is in progress" in run("maintenance", "start", one["id"]).out
+    assert "\nin progress, maintenance, channels" in run("incident", "show", one["id"]).out
     assert "is completed" in run("maintenance", "end", one["id"], "--text", "Done.").out
     other = scheduled("--at", "2999-12-01T22:00")
     assert other["scheduled_for_ms"] == 32_501_080_800_000
@@ -77,7 +78,7 @@ def test_a_text_may_come_from_standard_input(run, either, monkeypatch):
         (("incident", "start", "x", "--text", " "), "a text is missing"),
         (("incident", "start", "x", "--text", "y", "--channel", "fax"), "fax"),
         (("incident", "update", "ffff", "--text", "y"), "no incident ffff"),
-        (("incident", "resolve", "ffff"), "no incident ffff"),
+        (("incident", "resolve", "ffff"), "no incident ffff (stormpetrel incident list --all)"),
         (("incident", "show", "ffff"), "no incident ffff"),
         (
             ("maintenance", "schedule", "x", "--text", "y", "--in", "soon", "--for", "1h"),

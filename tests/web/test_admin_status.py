@@ -82,7 +82,7 @@ def test_maintenance_is_planned_begun_and_ended(place, admin):
     assert planned.headers["location"] == f"{PAGE}?done=schedule"
     (one,) = stored(place)
     assert (one.scheduled_for_ms, one.scheduled_until_ms) == (32_501_080_800_000, 32_501_086_200_000)
-    assert "2999-12-01 22:00 UTC to 2999-12-01 23:30 UTC" in admin.get(PAGE).text
+    assert "Scheduled, 2999-12-01 22:00 UTC to 2999-12-01 23:30 UTC. Media." in admin.get(PAGE).text
     assert act(admin, one.id, "begin").status_code == 303
     assert stored(place)[0].status == "in_progress"
     assert act(admin, one.id, "complete", text="The new disks are in use.").status_code == 303

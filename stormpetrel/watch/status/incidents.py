@@ -155,13 +155,14 @@ def _check_status(status: str, incident: Incident) -> None:
     known = MAINTENANCE_STATUSES if incident.is_maintenance else INCIDENT_STATUSES
     if status not in known:
         kind = "maintenance" if incident.is_maintenance else "an incident"
-        raise SetupError(f"the status of {kind} is one of {', '.join(known)}")
+        raise SetupError(f"the status of {kind} is one of {', '.join(known)}; this is {kind}")
 
 
 def _found(id: str, incidents: Mapping[str, Incident]) -> Incident:
     found = [one for one in incidents.values() if one.id.startswith(id)] if id else []
     if len(found) != 1:
-        raise SetupError(f"no incident {id}" if not found else f"several incidents begin with {id}")
+        none = f"no incident {id} (stormpetrel incident list --all)"
+        raise SetupError(none if not found else f"several incidents begin with {id}")
     return found[0]
 
 

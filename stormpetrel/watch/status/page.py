@@ -218,7 +218,8 @@ def _incident(view: StatusView, one: Incident, *, root: str, last: int) -> str:
         for update in list(reversed(one.updates))[:last]
     )
     more = len(one.updates) - last
-    rest = f'<p><a href="{address}">{more} earlier updates</a></p>' if more > 0 else ""
+    noun = "update" if more == 1 else "updates"
+    rest = f'<p><a href="{address}">{more} earlier {noun}</a></p>' if more > 0 else ""
     return (
         f'<article><h3><a href="{address}">{escape(one.name)}</a></h3>'
         f'<small>{escape(" · ".join(facts))}</small><ol class="in">{updates}</ol>{rest}</article>'

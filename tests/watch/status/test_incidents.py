@@ -79,7 +79,7 @@ def test_an_operator_may_begin_end_and_cancel_maintenance(action, status):
         (IncidentChange("update", id="0000000000aa", body="x", status="completed"), "status of an incident"),
         (IncidentChange("update", id="0000000000bb", body="x", status="resolved"), "status of maintenance"),
         (IncidentChange("update", id="0000000000bb", body="x", impact="minor"), "the impact of an incident"),
-        (IncidentChange("begin", id="0000000000aa"), "status of an incident"),
+        (IncidentChange("begin", id="0000000000aa"), "resolved; this is an incident"),
         (IncidentChange("resolve", id="0000000000bb"), "status of maintenance"),
         (IncidentChange("resolve", id="0000000000cc"), "resolved already"),
         (IncidentChange("resolve", id="f"), "no incident f"),

@@ -132,6 +132,12 @@ def test_the_first_page_is_small_also_in_a_bad_month():
     assert incident_page(view, view.incidents[0]).count(b"Apps: partial outage") == 60
 
 
+@pytest.mark.parametrize(("more", "words"), [(1, b">1 earlier update<"), (2, b">2 earlier updates<")])
+def test_the_updates_that_are_left_out_are_counted(more, words):
+    texts = [f"Text {number}." for number in range(UPDATES_SHOWN + more)]
+    assert words in status_page(a_view(incidents=[an_incident(*texts)]))
+
+
 def test_links_are_relative_so_that_the_page_works_below_any_path():
     view = a_view(incidents=[an_incident(), a_maintenance()])
     pages = [
