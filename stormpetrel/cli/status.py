@@ -61,7 +61,7 @@ def _subscribers(args: argparse.Namespace) -> int:
     print()
     print_table(("CHANNEL", "SUBSCRIBERS"), [(name, str(count)) for name, count in channels.items()])
     total = sum(sum(states.values()) for states in kinds.values())
-    print(f"\n{total} of at most {most} subscriptions.")
+    print(f"\n{total:,} of at most {most:,} subscriptions.")
     return 0
 
 

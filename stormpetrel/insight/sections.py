@@ -66,8 +66,7 @@ def _impact(data: ReportData) -> Section:
         Paragraph(
             (
                 "Visitors include the clients of the attack: a low share there does not mean that people were "
-                "turned away. The tables below the charts have the clients that the server knew before; requests "
-                "beyond their own limits are left out.",
+                "turned away. The tables of clients known before leave out requests beyond a client's own limits.",
             ),
             is_note=True,
         ),

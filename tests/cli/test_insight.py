@@ -36,6 +36,7 @@ def test_the_last_attack_is_printed_for_a_terminal_without_the_store(instance, c
     printed = capsys.readouterr().out
     assert "came under unusual traffic that lasted 10 min" in " ".join(printed.split())
     assert "WRONGLY REFUSED" in printed
+    assert "charts" not in printed  # a terminal has none
     assert max(len(line) for line in printed.splitlines()) <= 110
 
 

@@ -42,7 +42,7 @@ def test_subscribers_are_counted_and_not_listed(run, either_place):
     assert (counted["channels"]["apps"], counted["channels"]["web"]) == (3, 2)
     assert counted["max"] == 50_000
     out = run("status", "subscribers").out
-    assert "4 of at most 50000 subscriptions." in out
+    assert "4 of at most 50,000 subscriptions." in out
     assert "example" not in out
 
 
