@@ -20,6 +20,7 @@ OTHER_SUBJECTS = {
     "tests/journeys/": "several parts together: a user's whole way, real clients, kills, sweeps over all routes",
     "tests/deploy/": "the configurations in deploy/, with each proxy in front of a server",
     "tests/edge/": "files of edge/ in several combinations",
+    "tests/readers/test_recent_loading.py": "readers/home.py while it loads readers/recent.py from the store",
     "tests/test_documents.py": "docs/ and the documents at the root",
     "tests/test_house.py": "the rules of CONTRIBUTING.md",
     "tests/test_install_guide.py": "docs/install.md",

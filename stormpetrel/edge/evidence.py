@@ -242,6 +242,10 @@ class EdgeEvidence:
             found = self._agents[key] = agent_class(agent, is_feed=is_feed)
         return found
 
+    def forget_agents(self) -> None:
+        """Drop the classes of User-Agents."""
+        self._agents.clear()
+
     def lost(self, state: ConnectionState, error: Exception | None) -> None:
         """Count a connection that its client has ended in this state. `error`: it was reset."""
         if error is not None:

@@ -36,8 +36,9 @@ from stormpetrel.shield.cookies import sent_name
 from stormpetrel.shield.decide import Shield
 from stormpetrel.shield.evidence import FailedSignInsOf
 from stormpetrel.shield.identify import TokenTable
-from stormpetrel.shield.marks import VISITOR_AGE_S, VISITOR_COOKIE, mint_visitor
+from stormpetrel.shield.marks import VISITOR_AGE_S, VISITOR_COOKIE, forget_marks, mint_visitor
 from stormpetrel.shield.paths import PathTable
+from stormpetrel.shield.prefixes import forget_addresses
 from stormpetrel.shield.queues import RUNNING, Ticket
 from stormpetrel.shield.reports import MAX_PAGES, Directions, WorkerReport
 
@@ -238,6 +239,9 @@ class EdgeWorker:
         self.proxied_memo.clear()
         if self.proxies is not None:
             self.proxies.forget()
+        forget_addresses()
+        forget_marks()
+        self.evidence.forget_agents()
         # Until then, the latest clients still have used a part of their ceilings.
         self.loop.call_later(PERIOD_S, self._forget_ceilings)
 

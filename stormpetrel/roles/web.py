@@ -44,6 +44,7 @@ from stormpetrel.model.event import (
 from stormpetrel.model.filter import MAX_KEYWORD_CHARACTERS
 from stormpetrel.model.moderation import MAX_TEXT
 from stormpetrel.model.post import Visibility
+from stormpetrel.model.quota import network_of
 from stormpetrel.process.cpu_worker import Heavy
 from stormpetrel.readers.counts import place_activity, place_counts
 from stormpetrel.readers.filters import ReaderFilters
@@ -168,9 +169,13 @@ async def run(
             asyncio.ensure_future(site.home.run(stop)),
         ]
         if visitors is not None:
-            link = AudienceLink(
-                visitors, name=bus.name, data_dir=config.data_dir, on_period=edge.worker.forget_visitors
-            )
+
+            def forget_visitors() -> None:
+                edge.worker.forget_visitors()
+                # The quotas remember addresses with their networks.
+                network_of.cache_clear()
+
+            link = AudienceLink(visitors, name=bus.name, data_dir=config.data_dir, on_period=forget_visitors)
             beside.append(asyncio.ensure_future(link.run(stop)))
         try:
             await edge.serve_until(stop)

@@ -95,6 +95,11 @@ _REMEMBERED_BYTES = 1024
 _remembered: dict[tuple[bytes, bytes], Marks] = {}
 
 
+def forget_marks() -> None:
+    """Drop the remembered cookies."""
+    _remembered.clear()
+
+
 def _find(secret: bytes, cookie: bytes) -> Marks:
     visitor = device = None
     for name, value in pairs(cookie):

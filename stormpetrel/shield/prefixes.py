@@ -33,6 +33,11 @@ def prefix_of(address: str) -> str:
     return prefix
 
 
+def forget_addresses() -> None:
+    """Drop the cached results, which name addresses."""
+    _remembered.clear()
+
+
 def _find(address: str) -> str:
     if ":" not in address:
         head, dot, _ = address.rpartition(".")

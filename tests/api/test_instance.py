@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from tests.waiting import eventually
+
 
 def test_both_versions_of_the_instance_say_what_apps_need(place):
     place.person("ann").post("One post")
@@ -15,7 +17,8 @@ def test_both_versions_of_the_instance_say_what_apps_need(place):
     assert v1["version"].startswith("4.5.0 (compatible; Stormpetrel ")
     assert v1["configuration"]["statuses"]["max_characters"] == 500
     assert v1["urls"]["streaming_api"] == f"ws://{domain}"
-    assert v1["stats"]["status_count"] >= 1
+    # A count that takes long on a busy machine is told with a later answer.
+    eventually(lambda: place.visitor.get("/api/v1/instance").json()["stats"]["status_count"] >= 1)
     assert v1["registrations"] is True
     v2 = place.visitor.get("/api/v2/instance").json()
     assert v2["domain"] == domain

@@ -17,11 +17,19 @@ DESTROYING = {
     "instance remove-rule": ["1"],
     "instance withdraw": ["1"],
     "moderation delete-post": ["1", "--reason", "rule 2"],
+    "status unsubscribe": ["nino@example.org"],
     "user delete": ["Nino"],
     "user reject": ["Nino"],
     "user second-factor": ["Nino", "--remove"],
 }
-FINAL_WORDS = ("Deletes", "Removes", "ermanently", "--remove", "Withdraws an announcement")
+FINAL_WORDS = (
+    "Deletes",
+    "deletes its data",
+    "Removes",
+    "ermanently",
+    "--remove",
+    "Withdraws an announcement",
+)
 """Phrases by which help texts mark an irreversible action."""
 
 

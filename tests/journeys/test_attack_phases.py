@@ -111,4 +111,4 @@ def test_an_attack_is_named_recorded_and_continued_after_the_watch_was_killed(in
     assert len(rows) == len(found.moments)
     assert "127.88." not in text
     notes = json.loads(instance.run_cli("shield", "journal", "--json", "--kind", "phase").stdout)
-    assert "few addresses" in notes[0]["text"]
+    assert "few sources" in notes[0]["text"]
