@@ -80,7 +80,7 @@ def test_an_attack_is_written_with_the_minute_before_and_the_minute_after(watchi
     assert [phase.verdict for phase in found.phases] == ["attack", "calm"]
     assert {note.kind for note in watching.notes} == {"phase"}
     assert len(watching.notes) <= 4
-    assert "few addresses" in watching.notes[0].text
+    assert "few sources" in watching.notes[0].text
     assert "usual traffic again" in watching.notes[-1].text
 
 
