@@ -85,7 +85,7 @@ def sent(path: Path) -> dict[str, list[tuple[float, int]]]:
     found: dict[str, list[tuple[float, int]]] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         one = json.loads(line)
-        # What was answered was being sent, or waited in the server's queue of new connections.
+        # Requests that were answered were being sent, or waited in the server's queue of new connections.
         if count := one.get("sent", 0) + one.get("ok", 0) + one.get("refused", 0):
             found.setdefault(one["vector"], []).append((one["t"], count))
     return found

@@ -117,7 +117,7 @@ class _Home:
         )
 
     def catch_up(self, recent: RecentPosts) -> bool:
-        """Take what came and what was removed since the last time; return False if that is not known any more."""
+        """Add the new posts and drop the removed ones; return False if some are no longer in memory."""
         if self.seen != recent.end:
             new = recent.since(self.seen, self.home_filter)
             if new is None:

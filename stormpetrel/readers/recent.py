@@ -112,7 +112,7 @@ class RecentPosts:
     # Changes
 
     def add(self, event: PostCreated) -> None:
-        """Take a new post; once, however often it is told."""
+        """Take a new post. Ignore an event that comes again."""
         known = self._find(event.author_id, event.post_id)
         if known is not None:
             if known >= self._first_told:

@@ -17,7 +17,7 @@ def test_both_versions_of_the_instance_say_what_apps_need(place):
     assert v1["version"].startswith("4.5.0 (compatible; Stormpetrel ")
     assert v1["configuration"]["statuses"]["max_characters"] == 500
     assert v1["urls"]["streaming_api"] == f"ws://{domain}"
-    # A count that takes long on a busy machine is told with a later answer.
+    # On a busy machine a new count appears in a later answer.
     eventually(lambda: place.visitor.get("/api/v1/instance").json()["stats"]["status_count"] >= 1)
     assert v1["registrations"] is True
     v2 = place.visitor.get("/api/v2/instance").json()
