@@ -102,7 +102,8 @@ class EdgeEvidence:
         self._slow: set[int] = set()
         self._census_s = at_s
         self._states: dict[str, int] = {}
-        self._agents: dict[tuple[bytes, bool], int] = {}
+        # By a hash: texts of visitors, kept for a period and then dropped, would stay readable in freed memory.
+        self._agents: dict[int, int] = {}
 
     def see_head(self, head: Head, stranger: Identity, flags: int, *, epoch_s: int) -> None:
         """Look at a remembered request that was answered from memory or refused. `flags`: IS_PIPELINED or 0."""
@@ -234,7 +235,7 @@ class EdgeEvidence:
         self.sampler.add(row, path)
 
     def _agent(self, agent: bytes, *, is_feed: bool) -> int:
-        key = (agent, is_feed)
+        key = hash((agent, is_feed))
         found = self._agents.get(key)
         if found is None:
             if len(self._agents) >= MAX_AGENTS:
