@@ -12,6 +12,7 @@ import logging
 import socket
 from functools import partial
 
+from stormpetrel.edge.accepting import Acceptor
 from stormpetrel.edge.asgi import AsgiApp
 from stormpetrel.edge.cache import HotCache
 from stormpetrel.edge.limits import Counts
@@ -21,11 +22,6 @@ from stormpetrel.shield.identify import TokenTable
 
 DRAIN_S = 10.0
 """Requests that run or wait when a drain begins have this long to finish."""
-BACKLOG = 2048
-ACCEPTS_AT_ONCE = 8
-"""Handles on the one listening socket. libuv accepts one connection per handle and turn of the loop
-(since 1.46), and a busy worker turns 300 times a second: with one handle, a flood of connections
-delayed all others by seconds."""
 UNSENT_BYTES = 131_072
 _POLL_S = 0.02
 _log = logging.getLogger("stormpetrel.edge")
@@ -45,7 +41,7 @@ class EdgeServer:
         self._parts = parts
         self._sock = sock
         self._worker: EdgeWorker | None = None
-        self._servers: list[asyncio.AbstractServer] = []
+        self._acceptor: Acceptor | None = None
 
     @property
     def worker(self) -> EdgeWorker:
@@ -67,10 +63,9 @@ class EdgeServer:
             # the deadlines still apply.
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         worker.start_ticking()
-        for sock in (self._sock, *(self._sock.dup() for _ in range(ACCEPTS_AT_ONCE - 1))):
-            self._servers.append(
-                await loop.create_server(partial(EdgeProtocol, worker), sock=sock, backlog=BACKLOG)
-            )
+        self._acceptor = Acceptor(loop, partial(EdgeProtocol, worker), self._sock)
+        worker.on_tick = self._acceptor.turn
+        await self._acceptor.open()
 
     async def serve_until(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then drain: requests have DRAIN_S to finish, WebSockets get 1012."""
@@ -80,8 +75,9 @@ class EdgeServer:
     async def drain(self, *, within_s: float = DRAIN_S) -> None:
         """Stop accepting, finish running and waiting requests, close the rest; return when all is closed."""
         worker = self.worker
-        for server in self._servers:
-            server.close()
+        acceptor = self._acceptor
+        assert acceptor is not None
+        acceptor.close()
         worker.is_draining = True
         for connection in list(worker.connections):
             connection.drain()
@@ -101,5 +97,4 @@ class EdgeServer:
             await asyncio.sleep(_POLL_S)
         await asyncio.sleep(0)
         worker.stop_ticking()
-        for server in self._servers:
-            await server.wait_closed()
+        await acceptor.wait_closed()

@@ -193,6 +193,8 @@ class EdgeWorker:
             [(b"content-type", b"application/json"), (b"cache-control", b"no-store")],
             b'{"status":"ok"}',
         )
+        # Called in each tick, with the loop's time.
+        self.on_tick: Callable[[float], None] = lambda at_s: None
         self.second = 0
         self.date = b""
         self._epoch_less_loop_s = 0.0
@@ -310,6 +312,7 @@ class EdgeWorker:
         )
         self.cache.least_ttl_s = STRESSED_TTL_S if shield.is_stressed else 0.0
         self.settle()
+        self.on_tick(at_s)
         if lag_s < STALL_S:
             self._let_deadlines_pass()
         else:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from stormpetrel.shield.allowance import StrangersAllowance
 from stormpetrel.shield.answer import MAX_RETRY_AFTER_S, RateLimit, Refused, RetryTracker, retry_after_s
 from stormpetrel.shield.ceilings import Ceiling
-from stormpetrel.shield.classify import K4, LANES
+from stormpetrel.shield.classify import K3_NEAR, K4, LANES
 from stormpetrel.shield.identify import Identity
 from stormpetrel.shield.overload import Overload
 from stormpetrel.shield.queues import GONE, NEW, RUNNING, WAITING, FairQueue, FifoQueue, Queue, Ticket
@@ -74,6 +75,7 @@ class Gate:
             self.ceiling = Ceiling(0)
         else:
             raise ValueError(f"unknown shield mode {policy.mode!r}")
+        self.strangers = StrangersAllowance()
         self.patience = RetryTracker()
         self._evicted: list[tuple[Ticket, str]] = []
         self._drained_per_s = 0.0
@@ -105,7 +107,12 @@ class Gate:
 
     def ask(self, ticket: Ticket, at_s: float) -> str:
         """Set the ticket's state to RUNNING or WAITING and return "", or to GONE and return the reason."""
-        if self.running < self.slots and not self.queue.count:
+        strangers = self.strangers
+        if (
+            self.running < self.slots
+            and not self.queue.count
+            and (ticket.lane < K3_NEAR or strangers.used_s < strangers.allowed_s)
+        ):
             self.running += 1
             ticket.state = RUNNING
             self.overload.least[ticket.lane] = 0.0
@@ -124,7 +131,8 @@ class Gate:
         # A deadline is later than its ticket's arrival, so one check per moment finds all expired tickets.
         if at_s != self._expired_s:
             self._expire(at_s)
-        ticket = self.queue.take(at_s)
+        strangers = self.strangers
+        ticket = self.queue.take(at_s, None if strangers.used_s < strangers.allowed_s else K3_NEAR)
         if ticket is not None:
             self.running += 1
             ticket.state = RUNNING
@@ -144,10 +152,18 @@ class Gate:
         self.running -= 1
         self._done += 1
         cost_s = ticket.fixed_cost_s + cpu_s
+        if ticket.lane >= K3_NEAR:
+            self.strangers.used_s += cost_s
         self.queue.charge(ticket, cost_s)
         # A later charge must not subtract the estimate again: this one already did.
         ticket.entered_s = -1.0
         return cost_s
+
+    def charge(self, ticket: Ticket, cpu_s: float) -> None:
+        """Charge CPU time that a ticket used after it gave its slot back."""
+        if ticket.lane >= K3_NEAR:
+            self.strangers.used_s += cpu_s
+        self.queue.charge(ticket, cpu_s)
 
     def leave(self, ticket: Ticket) -> None:
         """Drop a ticket whose client has disconnected."""
@@ -181,10 +197,17 @@ class Gate:
             waiting[own.name] = waiting.get(own.name, 0) + self.queue.waiting_in(lane)
         return waiting
 
-    def serve_newest_first(self, newest_first: bool) -> None:  # noqa: FBT001 - a switch, named for what it does
-        """Serve the newest first, in classes that allow it, or stop doing so."""
+    def stress(self, is_stressed: bool, *, lag_s: float) -> None:  # noqa: FBT001 - a switch
+        """Serve the newest first, in classes that allow it, and limit strangers' CPU time; or stop doing so.
+
+        `lag_s`: how late the event loop was in the last window.
+        """
         if isinstance(self.queue, FairQueue):
-            self.queue.newest_first = newest_first
+            self.queue.newest_first = is_stressed
+        if is_stressed:
+            self.strangers.turn(lag_s=lag_s)
+        else:
+            self.strangers.lift()
 
     def denial_s(self, identity: Identity, at_s: float) -> int:
         """Return the Retry-After of a denied identity: longer each time."""

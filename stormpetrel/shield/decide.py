@@ -293,7 +293,7 @@ class Shield:
 
     def spent_later(self, ticket: Ticket, cpu_s: float) -> None:
         """Charge CPU time that the request used after it gave its slot back."""
-        self.gate.queue.charge(ticket, cpu_s)
+        self.gate.charge(ticket, cpu_s)
         self.usage.spent_later(ticket.suspect, cpu_s)
         self.evidence.cost_s[ticket.kind] += cpu_s
 
@@ -355,7 +355,7 @@ class Shield:
             self.usage.merge(())
         self.is_paused = epoch_s < directions.paused_until_epoch_s and bool(directions.expires_epoch_s)
         self.cutoff_epoch_s = overload.cutoff_epoch_s
-        gate.serve_newest_first(self.is_stressed)
+        gate.stress(self.is_stressed, lag_s=lag_s)
         self._turns += 1
         if self._turns >= TURNS_PER_ROLL:
             self._turns = 0

@@ -90,8 +90,11 @@ class Queue(Protocol):
     def offer(self, ticket: Ticket, at_s: float) -> tuple[str, Ticket | None]:
         """Let a ticket wait: return ("", displaced ticket or None), or (reason of the refusal, None)."""
 
-    def take(self, at_s: float) -> Ticket | None:
-        """Return the next ticket to run; None if none waits. Call `expire` first, so that none is late."""
+    def take(self, at_s: float, lanes: int | None = None) -> Ticket | None:
+        """Return the next ticket to run, of the first `lanes` classes or of all; None if none waits.
+
+        Call `expire` first, so that none is late.
+        """
 
     def leave(self, ticket: Ticket) -> None:
         """Remove a waiting ticket without serving it."""
@@ -126,7 +129,7 @@ class FifoQueue:
         self.count += 1
         return "", None
 
-    def take(self, at_s: float) -> Ticket | None:
+    def take(self, at_s: float, lanes: int | None = None) -> Ticket | None:
         while self._tickets:
             ticket = self._tickets.popleft()
             if ticket.state == WAITING:
@@ -302,9 +305,11 @@ class FairQueue:
         self.count += 1
         return "", displaced
 
-    def take(self, at_s: float) -> Ticket | None:
+    def take(self, at_s: float, lanes: int | None = None) -> Ticket | None:
         while self.count:
-            own = self._next_class()
+            own = self._next_class(lanes)
+            if own is None:
+                return None
             if own.start > self._virtual:
                 self._virtual = own.start
             _, _, line = heapq.heappop(own.order)
@@ -388,13 +393,12 @@ class FairQueue:
             own.order.clear()
             own.arrivals.clear()
 
-    def _next_class(self) -> _Class:
-        """Return the class with the smallest start tag among those with waiting tickets."""
+    def _next_class(self, lanes: int | None) -> _Class | None:
+        """Return the class with the smallest start tag among those of the first `lanes` with waiting tickets."""
         best: _Class | None = None
-        for own in self._classes:
+        for own in self._classes[:lanes]:
             if own.count and (best is None or own.start < best.start):
                 best = own
-        assert best is not None
         return best
 
     def _make_room(self, lane: int, held: int) -> Ticket | None:

@@ -143,3 +143,29 @@ def test_mode_per_address_limits_addresses_tokens_and_sign_ins() -> None:
 def test_an_unknown_mode_is_an_error() -> None:
     with pytest.raises(ValueError, match="unknown shield mode"):
         Gate(Policy(mode="whatever"))
+
+
+def test_under_overload_a_member_passes_the_strangers_whose_time_is_used_up():
+    gate = Gate(Policy(running=2))
+    first = Ticket(stranger(1), 4)
+    assert gate.ask(first, 1.0) == ""
+    gate.stress(True, lag_s=0.0)
+    assert gate.done(first, 0.09) > 0.0
+    gate.stress(True, lag_s=1.0)
+    gate.charge(first, 0.09)
+    waiting = [Ticket(stranger(n), lane) for n, lane in ((2, 3), (3, 4), (4, 5))]
+    for ticket in waiting:
+        assert gate.ask(ticket, 1.0) == ""
+        assert ticket.state == WAITING
+    assert gate.next(1.0) is None
+    reads = Ticket(member(1), 1)
+    gate.ask(reads, 1.01)
+    assert gate.next(1.01) is reads
+    assert gate.next(1.01) is None
+
+    gate.stress(True, lag_s=0.0)  # the next window
+    assert gate.next(1.1) is waiting[0]
+    gate.done(waiting[0], 5.0)
+    assert gate.next(1.1) is None
+    gate.stress(False, lag_s=0.0)  # no overload: no limit
+    assert gate.next(1.2) is waiting[1]
