@@ -25,6 +25,9 @@ HOST_PREFIX = "__Host-"
 """By https, the names of our cookies also get this prefix: browsers then accept them only from this
 host and only by https (RFC 6265bis, 4.1.3). A neighbouring subdomain, or an attacker who changes a
 plain-http answer, cannot set them."""
+MAX_COOKIES = 256
+"""The cookies of a header that are read. Browsers keep and send at most 180 of a site (Chromium, Firefox); more
+are ignored, and 16 KB of semicolons cost no more than 256 cookies."""
 _HOST_OWN = HOST_PREFIX.encode() + OWN
 _BLANK = b" \t"
 _PLAIN_OWN = re.compile(rb"(?:^|;)[ \t]*" + OWN + rb"[^;]*")
@@ -53,14 +56,14 @@ def without_prefix(header: bytes) -> bytes:
 
 
 def pairs(header: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the names and values of a Cookie header, in order.
+    """Yield the names and values of a Cookie header, in order: of its first MAX_COOKIES parts.
 
     Every reader of cookies uses this function, and it splits at the same places as `without_prefix`.
     Only a semicolon ends a cookie, and only spaces and tabs are stripped from a name: browsers accept
     commas and other bytes from any subdomain, also in a value, and a parser with other rules would
     find cookies of ours inside.
     """
-    for part in header.split(b";"):
+    for part in header.split(b";", MAX_COOKIES)[:MAX_COOKIES]:
         name, equals, value = part.partition(b"=")
         if equals:
             value = value.strip(_BLANK)

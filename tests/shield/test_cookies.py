@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from stormpetrel.shield.cookies import (
     HOST_PREFIX,
+    MAX_COOKIES,
     TEXT_CHARACTERS,
     SessionClaims,
     mint,
@@ -105,6 +106,32 @@ def test_no_way_to_write_a_cookie_makes_one_without_prefix_ours(header: bytes) -
 
 def test_a_cookie_ends_at_a_semicolon_only() -> None:
     assert list(pairs(b'a="b,c=d" ;\xa0e=f; nothing;g=')) == [(b"a", b"b,c=d"), (b"\xa0e", b"f"), (b"g", b"")]
+
+
+def _all_pairs(header: bytes) -> list[tuple[bytes, bytes]]:
+    """Return every name and value, however many there are."""
+    found = []
+    for part in header.split(b";"):
+        name, equals, value = part.partition(b"=")
+        if equals:
+            value = value.strip(b" \t")
+            if len(value) >= 2 and value[:1] == b'"' == value[-1:]:
+                value = value[1:-1]
+            found.append((name.strip(b" \t"), value))
+    return found
+
+
+@given(st.lists(st.sampled_from([*_PIECES, b"; a=b", b"; a%d=b;" % 7]), max_size=60).map(b"".join))
+def test_a_browsers_cookies_are_all_read(header: bytes) -> None:
+    browsers_most = 180
+    more = b"".join(b"; c%d=%d" % (number, number) for number in range(browsers_most - header.count(b";")))
+    assert list(pairs(header + more)) == _all_pairs(header + more)
+
+
+def test_no_more_cookies_are_read_than_a_header_may_have() -> None:
+    header = b"; ".join(b"a%d=%d" % (number, number) for number in range(MAX_COOKIES + 50))
+    assert list(pairs(header)) == _all_pairs(header)[:MAX_COOKIES]
+    assert list(pairs(b";" * MAX_COOKIES + b"stormpetrel_session=x")) == []
 
 
 def test_the_prefix_is_for_https() -> None:
