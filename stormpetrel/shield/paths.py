@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 REMEMBERED = 4096
 REMEMBERED_BYTES = 512
-"""Longer paths are looked up each time: the table holds at most 2 MB of paths."""
+"""Of longer paths only the last is remembered: the table holds at most 2 MB of paths."""
 
 # The kinds of request. Plain integers: hashing an enumeration's member costs ten times as much.
 PAGE, API, FEED, STREAM, SIGN_IN, TOKEN, SIGN_UP, SEARCH, TAG, APPS = range(10)
@@ -61,19 +61,26 @@ class PathFacts:
 class PathTable(dict[bytes, PathFacts]):
     """The facts by raw path: `table[path]`. Never raises KeyError: `find` gives the facts of any path.
 
-    It stores the facts of at most REMEMBERED paths and is emptied when full. A dictionary and not a method, because
-    every request looks its path up, also a refused one: a method would cost three times as much.
+    It stores the facts of at most REMEMBERED paths and is emptied when full. Of long paths it stores the last alone:
+    the parts of a worker look one request's path up six times, and decoding 8 KB takes 0.1 ms. A dictionary and not a
+    method, because every request looks its path up, also a refused one: a method would cost three times as much.
     """
 
-    __slots__ = ("_find",)
+    __slots__ = ("_find", "_long_facts", "_long_path")
 
     def __init__(self, find: Callable[[bytes], PathFacts]) -> None:
         super().__init__()
         self._find = find
+        self._long_path: bytes | None = None
+        self._long_facts = PathFacts()
 
     def __missing__(self, path: bytes) -> PathFacts:
+        if path == self._long_path:
+            return self._long_facts
         facts = self._find(path)
-        if len(path) <= REMEMBERED_BYTES:
+        if len(path) > REMEMBERED_BYTES:
+            self._long_path, self._long_facts = path, facts
+        else:
             if len(self) >= REMEMBERED:
                 self.clear()
             self[path] = facts
@@ -82,4 +89,5 @@ class PathTable(dict[bytes, PathFacts]):
 
 def is_deep(query: bytes) -> bool:
     """Return True if the query asks for a page after the first."""
-    return bool(query) and any(name in query for name in _DEEP)
+    # The first test saves seven searches, which take 0.1 ms for 8 KB of "%".
+    return b"=" in query and any(name in query for name in _DEEP)

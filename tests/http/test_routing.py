@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stormpetrel.api.routes import SOCKETS
-from stormpetrel.edge.heads import MAX_HOT_PARAMETERS, hot_key
+from stormpetrel.edge.heads import MAX_HOT_PARAMETERS, MAX_KEPT_BYTES, hot_key
 from stormpetrel.http.parameters import struct
 from stormpetrel.http.request import Request, _pairs
 from stormpetrel.http.response import Response
@@ -31,6 +31,8 @@ from stormpetrel.shield.paths import (
     TAG,
     TOKEN,
     Family,
+    PathFacts,
+    PathTable,
 )
 
 
@@ -164,6 +166,15 @@ def test_a_parameter_cannot_hide_behind_many_others() -> None:
     query = b"x&" * 300 + b"max_id=7"
     assert key_of(b"/@alice", query) is None
     assert key_of(b"/@alice", b"x&" * (MAX_HOT_PARAMETERS - 1) + b"max_id=7") == b"/@alice?max_id=7"
+
+
+def test_a_page_with_long_parameters_is_not_shared() -> None:
+    most = b"/" * (MAX_KEPT_BYTES - len("max_id"))
+    assert key_of(b"/@alice", b"max_id=" + most + b"&x=" + b"y" * 5000) == b"/@alice?max_id=" + b"%2F" * len(
+        most
+    )
+    assert key_of(b"/@alice", b"max_id=" + most + b"/") is None
+    assert key_of(b"/@alice", b"x=" + b"y" * 8000) == b"/@alice"
 
 
 HOT = [one for one in ROUTES if one.hot is not None]
@@ -336,3 +347,18 @@ def test_the_table_of_facts_stays_small_whatever_is_asked_for() -> None:
     assert facts[b"/x" + b"/" * REMEMBERED_BYTES].exists is False
     assert len(facts) == 0
     assert facts[b"/x"].exists
+
+
+def test_one_requests_long_path_is_looked_up_once() -> None:
+    looked_up = []
+
+    def find(path: bytes) -> PathFacts:
+        looked_up.append(path)
+        return PathFacts(exists=path.endswith(b"a"))
+
+    facts = PathTable(find)
+    long = b"/" + b"%41" * REMEMBERED_BYTES
+    assert [facts[long + b"a"].exists for _ in range(6)] == [True] * 6
+    assert [facts[long + b"b"].exists for _ in range(6)] == [False] * 6
+    assert facts[long + b"a"].exists
+    assert looked_up == [long + b"a", long + b"b", long + b"a"]
