@@ -67,6 +67,7 @@ class Request:
         "_form",
         "_has_ended",
         "_masked_token",
+        "_query_pairs",
         "_receive",
         "access",
         "at_s",
@@ -99,6 +100,7 @@ class Request:
         self._cookies: dict[str, str] | None = None
         self._form: list[tuple[str, Any]] | None = None
         self._masked_token: str | None = None
+        self._query_pairs: list[tuple[str, str]] | Malformed | None = None
 
     @property
     def reader_id(self) -> int | None:
@@ -157,8 +159,18 @@ class Request:
 
     @property
     def query_pairs(self) -> list[tuple[str, str]]:
-        """Return the names and values of the query string, in order."""
-        return _pairs(self.scope["query_string"])
+        """Return the names and values of the query string, in order; do not change the list.
+
+        Raise Malformed, also when asked again: the error page asks too.
+        """
+        if self._query_pairs is None:
+            try:
+                self._query_pairs = _pairs(self.scope["query_string"])
+            except Malformed as error:
+                self._query_pairs = error
+        if isinstance(self._query_pairs, Malformed):
+            raise self._query_pairs
+        return self._query_pairs
 
     def query(self, kind: type[S]) -> S:
         """Return the query string as `kind`. Raise Invalid for a value of the wrong type."""

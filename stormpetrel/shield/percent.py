@@ -17,14 +17,7 @@ _BROKEN = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 def unquoted(text: bytes) -> bytes:
     """Return `text` with its percent-encoding decoded. Raise ValueError for more than 1,000 broken escapes."""
-    if b"%" not in text:
-        return text
-    text, broken = _BROKEN.subn(b"%25", text, count=MAX_BROKEN_ESCAPES + 1)
-    if broken > MAX_BROKEN_ESCAPES:
-        raise ValueError("too many broken percent-escapes")
-    # Quoted-printable is the same encoding with another sign, and the standard library decodes it in C. Every
-    # equals sign is followed by two digits here, so its rules for line ends and broken escapes do not apply.
-    return a2b_qp(text.replace(b"=", b"=3D").replace(b"%", b"="))
+    return _decoded(_mended(text)) if b"%" in text else text
 
 
 def pairs(text: bytes, *, most: int) -> list[tuple[bytes, bytes]]:
@@ -36,12 +29,31 @@ def pairs(text: bytes, *, most: int) -> list[tuple[bytes, bytes]]:
         raise ValueError("too many parameters")
     if b"+" in text:
         text = text.replace(b"+", b" ")
+    # Neither "&" nor "=" is a digit: an escape is as broken in the whole text as in its part.
+    text = _mended(text)
     found = []
     for part in text.split(b"&"):
         if part:
             name, _, value = part.partition(b"=")
-            found.append((unquoted(name), unquoted(value)))
+            found.append((_decoded(name), _decoded(value)))
     return found
+
+
+def _mended(text: bytes) -> bytes:
+    """Return `text` with the percent sign of each broken escape encoded. Raise ValueError for more than 1,000."""
+    text, broken = _BROKEN.subn(b"%25", text, count=MAX_BROKEN_ESCAPES + 1)
+    if broken > MAX_BROKEN_ESCAPES:
+        raise ValueError("too many broken percent-escapes")
+    return text
+
+
+def _decoded(text: bytes) -> bytes:
+    """Return a text without broken escapes decoded."""
+    if b"%" not in text:
+        return text
+    # Quoted-printable is the same encoding with another sign, and the standard library decodes it in C. Every
+    # equals sign is followed by two digits here, so its rules for line ends and broken escapes do not apply.
+    return a2b_qp(text.replace(b"=", b"=3D").replace(b"%", b"="))
 
 
 def parameter(name: bytes) -> re.Pattern[bytes]:

@@ -61,6 +61,13 @@ def test_a_few_broken_escapes_stand_for_themselves_and_many_are_refused() -> Non
         unquoted(b"%" * (MAX_BROKEN_ESCAPES + 1))
 
 
+def test_the_broken_escapes_of_all_parameters_count_together() -> None:
+    text = b"%&a=%g&" * (MAX_BROKEN_ESCAPES // 2)
+    assert pairs(text, most=2000) == [(b"%", b""), (b"a", b"%g")] * (MAX_BROKEN_ESCAPES // 2)
+    with pytest.raises(ValueError, match="broken"):
+        pairs(text + b"%4=", most=2000)
+
+
 def test_too_many_parameters_are_refused() -> None:
     text = b"&".join(b"a%d=1" % n for n in range(300))
     with pytest.raises(ValueError, match="too many"):
