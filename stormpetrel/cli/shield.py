@@ -179,10 +179,12 @@ def status_json(status: StatusMessage) -> dict[str, Any]:
 
 
 def shield_state(status: StatusMessage, *, now_s: float) -> str:
-    """Return "calm", "recovering", or "overloaded for …"."""
+    """Return "calm", "recovering", "overloaded for …", or "not overloaded" in unusual traffic."""
     if status.overload_since_epoch_s:
         return f"overloaded for {ago(status.overload_since_epoch_s, now_s)}"
-    return "recovering" if status.onset_epoch_s else "calm"
+    if status.onset_epoch_s:
+        return "recovering"
+    return "calm" if status.phase is None else "not overloaded"
 
 
 def phase_line(status: StatusMessage) -> str:

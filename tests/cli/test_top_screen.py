@@ -132,6 +132,13 @@ def test_an_instance_at_rest_has_no_empty_lists():
     assert not any(head in text for head in ("RULE", "TOP CPU", "HOTTEST", "BECAUSE", "APPLICATION"))
 
 
+def test_an_attack_that_the_shield_absorbs_is_not_called_calm():
+    phase = PhaseState(NOW_S - 60, "attack", 0.9, ("search",), "attack: search")
+    lines = shown(a_status(overload_since_epoch_s=0.0, onset_epoch_s=0.0, phase=phase))
+    assert lines[0].startswith("not overloaded; mode full")
+    assert lines[1].endswith("attack: search")
+
+
 def test_a_chart_has_the_latest_values_with_the_largest_at_full_height():
     assert sparkline([0, 1, 2, 4, 8], width=4) == "▁▂▄█"
     assert sparkline([0, 0], width=9) == "▁▁"
