@@ -34,6 +34,8 @@ from stormpetrel.model.insight import ReportData
 def report_of(data: ReportData, *, edition: str) -> InsightReport:
     """Return the report. For the public edition pass data without private parts (edition.public_data)."""
     window = data.window
+    # Advice names commands and weak places.
+    for_operators = () if edition == "public" else (defence_sections.advice(data),)
     ended = f"{clock(window.until_ms)} UTC" if window.is_over else "now; it is not over"
     return InsightReport(
         title=f"Insight report: {data.domain}, {day(window.from_ms)}",
@@ -54,7 +56,7 @@ def report_of(data: ReportData, *, edition: str) -> InsightReport:
             defence_sections.collateral(data),
             defence_sections.losses(data),
             defence_sections.rules_on(data, edition=edition),
-            defence_sections.advice(data),
+            *for_operators,
             defence_sections.limits(),
         ),
     )

@@ -209,6 +209,15 @@ def test_the_public_edition_names_no_page_no_client_and_no_words_of_operators(da
     assert found_in(public, domain="petrel.example") == []
 
 
+def test_advice_for_operators_is_not_public(data_dir):
+    internal, public = (made(data_of(data_dir), edition=edition) for edition in ("internal", "public"))
+    for form in ("html", "md", "json"):
+        assert "stormpetrel shield" in internal.form(form)
+        assert "stormpetrel shield" not in public.form(form)
+        assert "advice" not in public.form(form).lower()
+    assert json.loads(internal.form("json"))["advice"]
+
+
 def test_an_internal_edition_holds_no_address_and_no_token_because_it_outlives_them(data_dir):
     internal = "".join(made(data_of(data_dir), edition="internal").form(form) for form in FORMS)
     assert recorded.ADDRESS not in internal
