@@ -17,7 +17,7 @@ from stormpetrel.cli.shield import span
 from stormpetrel.cli.times import utc_time
 from stormpetrel.errors import EnvironmentFailure, SetupError
 from stormpetrel.model.channel import CHANNEL_NAMES
-from stormpetrel.model.incident import IMPACTS, INCIDENT_STATUSES, MAINTENANCE_STATUSES
+from stormpetrel.model.incident import IMPACTS, INCIDENT_STATUSES, MAINTENANCE_STATUSES, OPENING_STATUSES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ def add_commands(commands: Commands[Any]) -> None:
     start.add_argument("name", metavar="NAME", help="name of the incident, in a few words")
     _text(start, required=True)
     start.add_argument("--impact", metavar="IMPACT", choices=IMPACTS, default="", help=", ".join(IMPACTS))
-    _status(start, INCIDENT_STATUSES)
+    _status(start, OPENING_STATUSES)
     _channels(start)
     update = add_command(
         group,

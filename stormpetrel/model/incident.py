@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 INCIDENT_STATUSES = ("investigating", "identified", "monitoring", "resolved")
+OPENING_STATUSES = INCIDENT_STATUSES[:-1]
+"""The statuses that an incident can begin with."""
 MAINTENANCE_STATUSES = ("scheduled", "in_progress", "verifying", "completed")
 IMPACTS = ("none", "minor", "major", "critical")
 MAINTENANCE = "maintenance"

@@ -26,6 +26,7 @@ from stormpetrel.model.incident import (
     MAINTENANCE_STATUSES,
     MAX_BODY,
     MAX_NAME,
+    OPENING_STATUSES,
     Incident,
     moment,
 )
@@ -107,7 +108,7 @@ async def _page(request: Request, typed: TypedIncident) -> Response:
         problem=problem,
         done=_DONE.get(dict(request.query_pairs).get("done", ""), ""),
         impacts=IMPACTS,
-        incident_statuses=INCIDENT_STATUSES,
+        opening_statuses=OPENING_STATUSES,
         channel_names=CHANNEL_NAMES,
         max_name=MAX_NAME,
         max_body=MAX_BODY,

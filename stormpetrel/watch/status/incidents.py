@@ -16,6 +16,7 @@ from stormpetrel.model.incident import (
     MAX_BODY,
     MAX_NAME,
     MAX_UPDATES,
+    OPENING_STATUSES,
     Incident,
     IncidentUpdate,
 )
@@ -128,6 +129,10 @@ def _begun(
     update = IncidentUpdate(new_id(), change.status or "investigating", body, now_ms, is_automatic=False)
     incident = Incident(new_id(), name, impact, channels, now_ms, (update,))
     _check_status(update.status, incident)
+    if update.status == _RESOLVED:
+        raise SetupError(
+            f"an incident begins as {', '.join(OPENING_STATUSES)}; then `incident resolve` ends it"
+        )
     return incident
 
 

@@ -76,6 +76,10 @@ def test_an_operator_may_begin_end_and_cancel_maintenance(action, status):
             "the status of an incident is one of",
         ),
         (IncidentChange("update", id="0000000000aa"), "a text is missing"),
+        (
+            IncidentChange("start", name="x", body="y", status="resolved"),
+            "begins as investigating, identified, monitoring",
+        ),
         (IncidentChange("update", id="0000000000aa", body="x", status="completed"), "status of an incident"),
         (IncidentChange("update", id="0000000000bb", body="x", status="resolved"), "status of maintenance"),
         (IncidentChange("update", id="0000000000bb", body="x", impact="minor"), "the impact of an incident"),
