@@ -16,6 +16,7 @@ from stormpetrel import __version__, clock
 from stormpetrel.config import Config
 from stormpetrel.courier.dispatch import Attempt, Dispatch, JobFailed
 from stormpetrel.courier.drain import URGENCY
+from stormpetrel.courier.name_resolver import NameResolver
 from stormpetrel.courier.webhook_client import CallAnswer, CallFailed, call
 from stormpetrel.errors import Invalid
 from stormpetrel.model.incident import iso
@@ -52,6 +53,7 @@ class _StatusWebhooks:
         self._db = db
         self._config = config
         self._secret = secret
+        self._names = NameResolver()
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -123,7 +125,14 @@ class _StatusWebhooks:
             "Stormpetrel-Timestamp": str(at_s),
             "Stormpetrel-Signature": signature(signing_key(self._secret, one.nonce), at_s=at_s, body=body),
         }
-        return await call(target, body=body, headers=headers, tls=self._tls, allows_private=allows_private)
+        return await call(
+            target,
+            body=body,
+            headers=headers,
+            tls=self._tls,
+            names=self._names,
+            allows_private=allows_private,
+        )
 
 
 def update_message(notice: StatusNotice, config: Config) -> dict[str, Any]:

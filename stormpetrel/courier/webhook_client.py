@@ -8,27 +8,21 @@ them: it may hold a secret.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import socket
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import httptools
 
+from stormpetrel.courier.name_resolver import NameResolver, NameUnresolved
 from stormpetrel.errors import StormpetrelError
+from stormpetrel.model.public_address import is_public
 from stormpetrel.model.status_subscription import WebhookTarget
 
 CALL_S = 10.0
 """Limit for the whole call: name, connection, TLS, request and answer."""
 MAX_ANSWER_BYTES = 65_536
 MAX_ADDRESSES = 4
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_SPECIAL = tuple(
-    ipaddress.ip_network(text)
-    for text in ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "2001::/23", "3fff::/20", "5f00::/16")
-)
-"""Special networks in IANA's registries that Python 3.11 calls global. Some clouds tell secrets in one of them."""
 _READ_BYTES = 16_384
 
 
@@ -68,12 +62,13 @@ async def call(
     body: bytes,
     headers: Mapping[str, str],
     tls: ssl.SSLContext,
+    names: NameResolver,
     allows_private: bool,
 ) -> CallAnswer:
     """POST `body` and return the answer, whatever its status. Raise CallFailed with the reason."""
     try:
         async with asyncio.timeout(CALL_S):
-            addresses = await _addresses(target, allows_private=allows_private)
+            addresses = await _addresses(target, names, allows_private=allows_private)
             reader, writer = await _connect(target, addresses, tls)
             try:
                 writer.write(_request(target, headers, body))
@@ -90,29 +85,11 @@ async def call(
         raise CallFailed("the connection broke") from None
 
 
-def is_public(address: str) -> bool:
-    """Return True if an IP address is reachable from anywhere, also if it holds an IPv4 address that must be."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour
-        if ip in _NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(str(inner))
-        if ip.teredo is not None or ip.is_site_local:
-            return False
-    if any(ip in network for network in _SPECIAL):
-        return False
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved
-
-
-async def _addresses(target: WebhookTarget, *, allows_private: bool) -> list[str]:
-    loop = asyncio.get_running_loop()
+async def _addresses(target: WebhookTarget, names: NameResolver, *, allows_private: bool) -> list[str]:
     try:
-        found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise CallFailed("the host's name could not be resolved") from None
-    addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
+        addresses = await names.addresses(target.host)
+    except NameUnresolved as error:
+        raise CallFailed(str(error)) from None
     # One private address is enough to refuse: the name would lead there at another time.
     if not addresses or not (allows_private or all(map(is_public, addresses))):
         raise CallFailed("the host has an address that is not public")
