@@ -16,6 +16,7 @@ import msgspec
 from stormpetrel.errors import Invalid
 from stormpetrel.model.channel import CHANNEL_NAMES
 from stormpetrel.model.incident import Incident
+from stormpetrel.model.public_address import names_private_host
 
 PENDING_KEPT_MS = 2 * 86_400_000
 """How long a subscription waits for its confirmation."""
@@ -140,7 +141,8 @@ def chosen_channels(names: Iterable[str]) -> tuple[str, ...]:
 def webhook_target(url: str, *, allows_private: bool) -> WebhookTarget:
     """Return the parsed URL. Raise Invalid with the problem.
 
-    `allows_private`: also http, and ports below 1024. The addresses of the host are checked when it is called.
+    `allows_private`: also http, ports below 1024, and addresses that are not public. The addresses of a name are
+    checked when it is called.
     """
     if not url or len(url) > MAX_URL or not url.isascii() or _UNSAFE.search(url):
         raise Invalid(f"Enter a URL in ASCII, without spaces, with at most {MAX_URL} characters")
@@ -153,6 +155,10 @@ def webhook_target(url: str, *, allows_private: bool) -> WebhookTarget:
         raise Invalid("The URL of a webhook must begin with https://")
     if not _is_host(host) or "@" in parts.netloc or parts.fragment:
         raise Invalid("The URL of a webhook has a host and a path, without user name, password and #")
+    if not allows_private and names_private_host(host):
+        raise Invalid(
+            "The host of a webhook must be reachable from the Internet, and this address is private"
+        )
     port = port if port is not None else 443 if parts.scheme == "https" else 80
     if not allows_private and port != 443 and port < 1024:
         raise Invalid("The port of a webhook is 443, or 1024 and above")

@@ -348,11 +348,20 @@ def test_a_wrong_url_is_refused(url):
         webhook_target(url, allows_private=False)
 
 
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.1:8443", "2130706433", "[::1]", "localhost", "169.254.169.254"]
+)
+def test_a_private_address_is_refused_in_the_form_with_the_reason(host):
+    with pytest.raises(Invalid, match="this address is private"):
+        webhook_target(f"https://{host}/hook", allows_private=False)
+    assert webhook_target(f"https://{host}/hook", allows_private=True).scheme == "https"
+
+
 def test_a_url_is_taken_apart():
     target = webhook_target("https://Hooks.Example:8443?key=1", allows_private=False)
     assert (target.host, target.port, target.path) == ("hooks.example", 8443, "/?key=1")
     assert webhook_target("http://127.0.0.1:80/x", allows_private=True).port == 80
-    assert webhook_target("https://[2001:db8::1]/", allows_private=False).host == "2001:db8::1"
+    assert webhook_target("https://[2606:4700::1]/", allows_private=False).host == "2606:4700::1"
 
 
 def test_channels_are_in_the_order_of_the_page_and_all_are_none():
