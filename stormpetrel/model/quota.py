@@ -113,6 +113,8 @@ STATUS_MAILBOX = Quota("status.mailbox", 5, 6 * HOUR_S)
 """Confirmation mails to further addresses of one mailbox (model/status_subscription.py)."""
 STATUS_WEBHOOK = Quota("status.webhook", 3, HOUR_S)
 """Challenges sent to one URL."""
+STATUS_WEBHOOK_HOST = Quota("status.webhook.host", 5, 7 * DAY_S)
+"""Webhooks of one network on one host: a host has few places (`webhooks_per_host`)."""
 STATUS_WEBHOOK_ALL = Quota("status.webhook.all", 60, MINUTE_S)
 """Webhooks requested by all networks together: many host names may lead to one machine."""
 

@@ -22,6 +22,7 @@ from stormpetrel.model.quota import (
     STATUS_NETWORK,
     STATUS_WEBHOOK,
     STATUS_WEBHOOK_ALL,
+    STATUS_WEBHOOK_HOST,
     slot,
 )
 from stormpetrel.model.status_subscription import (
@@ -39,6 +40,7 @@ from stormpetrel.storage.engine.connection import Connection
 
 ENOUGH = "Too many subscriptions were requested from your network. Please try again later"
 ENOUGH_CALLS = "This URL was called several times already. Please try again later"
+ENOUGH_ON_HOST = "Your network has several webhooks on this host already. Please try again in some days"
 FULL = "No more subscriptions are possible at the moment"
 FULL_HOST = "This host has as many webhooks as are allowed"
 NO_SUBSCRIPTION = "There is no such subscription. It was never confirmed, or it has ended"
@@ -146,6 +148,8 @@ def ask_by_webhook(
     since_id = first_id_at(max(0, now_ms - HOUR_S * 1000))
     if stored.count_of_host(connection, host=target.host, since_id=since_id) >= most_per_host:
         raise Invalid(FULL_HOST)
+    row = slot(b"", f"status webhook of {network} on {target.host}")
+    require(connection, STATUS_WEBHOOK_HOST, row, now_ms=now_ms, text=ENOUGH_ON_HOST)
     id = stored.add(
         connection,
         kind=SubscriptionKind.WEBHOOK,

@@ -15,6 +15,7 @@ from stormpetrel.model.quota import (
     STATUS_NETWORK,
     STATUS_WEBHOOK,
     STATUS_WEBHOOK_ALL,
+    STATUS_WEBHOOK_HOST,
 )
 from stormpetrel.model.status_subscription import (
     MAX_URL,
@@ -248,6 +249,21 @@ def test_calls_of_a_url_and_webhooks_of_a_host_are_limited(store):
     # Those that were never confirmed keep others away for an hour at most.
     store.now_ms += 3_600_001
     ask_hook(store, "https://hooks.example/other", per_host=3)
+
+
+def test_one_network_cannot_take_all_places_of_a_host(store):
+    for number in range(STATUS_WEBHOOK_HOST.burst):
+        ask_hook(store, f"https://hooks.example/{number}", per_host=20)
+    with pytest.raises(TooMany, match="on this host"):
+        ask_hook(store, "https://hooks.example/more", per_host=20)
+    ask_hook(store, "https://hooks.example/more", network=2, per_host=20)
+    ask_hook(store, "https://elsewhere.example/", per_host=20)
+    # Confirmed or not, the places of a host come back to the network one a week.
+    store.now_ms += 86_400_000
+    with pytest.raises(TooMany, match="on this host"):
+        ask_hook(store, "https://hooks.example/later", per_host=20)
+    store.now_ms += 7 * 86_400_000
+    ask_hook(store, "https://hooks.example/later", per_host=20)
 
 
 def test_webhooks_are_limited_in_all(store):
