@@ -125,7 +125,8 @@ def _status_mail_wanted(connection: Connection, payload: str, now_ms: int) -> No
 
 def _status_update(connection: Connection, payload: str, now_ms: int) -> None:
     """Queue the mails and calls of an update of the status page."""
-    split(connection, status_update_id=_decode_status_update(payload).status_update_id, now_ms=now_ms)
+    job = _decode_status_update(payload)
+    split(connection, status_update_id=job.status_update_id, is_late=job.is_late, now_ms=now_ms)
 
 
 DELIVERIES: dict[str, Deliver] = {

@@ -109,6 +109,8 @@ STATUS_NETWORK = Quota("status.network", 20, 3 * MINUTE_S)
 """Requested from one network."""
 STATUS_ALL = Quota("status.all", 2000, 10)
 """Requested by all networks together: many people subscribe in the first minutes of an incident."""
+STATUS_MAIL = Quota("status.mail", 4, 15 * MINUTE_S)
+"""Automatic updates about one channel that are mailed: a channel that fails and recovers has two a minute."""
 STATUS_MAILBOX = Quota("status.mailbox", 5, 6 * HOUR_S)
 """Confirmation mails to further addresses of one mailbox (model/status_subscription.py)."""
 STATUS_WEBHOOK = Quota("status.webhook", 3, HOUR_S)

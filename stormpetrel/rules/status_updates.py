@@ -7,7 +7,11 @@ from itertools import pairwise
 
 import msgspec
 
+from stormpetrel.model.channel import CHANNEL_NAMES
+from stormpetrel.model.incident import MAINTENANCE
+from stormpetrel.model.quota import STATUS_MAIL
 from stormpetrel.model.status_subscription import StatusNotice, StatusSubscription
+from stormpetrel.rules.quotas import spend
 from stormpetrel.rules.status_subscriptions import WebhookJob, mail_refused
 from stormpetrel.storage import outbox
 from stormpetrel.storage import status_subscriptions as stored_subscriptions
@@ -20,12 +24,14 @@ PARTS = 4
 MIN_PART = 500
 LATER_MS = 5 * 60_000
 """A mail that the server did not take for now is sent alone after this time (greylisting takes some minutes)."""
+_CHANNELS = tuple(CHANNEL_NAMES)
 
 
 class StatusUpdateJob(msgspec.Struct, frozen=True):
-    """The outbox job `status_update`."""
+    """The outbox job `status_update`. `is_late`: its mails have waited."""
 
     status_update_id: int
+    is_late: bool = False
 
 
 class SendingJob(msgspec.Struct, frozen=True):
@@ -52,10 +58,23 @@ def take(connection: Connection, *, notices: Sequence[StatusNotice], now_ms: int
     return len(ids)
 
 
-def split(connection: Connection, *, status_update_id: int, now_ms: int) -> None:
-    """Queue the sendings of an update to mail subscribers, and a call for each webhook (run by the courier)."""
+def split(connection: Connection, *, status_update_id: int, is_late: bool = False, now_ms: int) -> None:
+    """Queue the sendings of an update to mail subscribers, and a call for each webhook (run by the courier).
+
+    Mails about a channel that changes again and again wait: then the newest automatic update is sent. `is_late`: the
+    update's mails have waited.
+    """
     notice = stored.notice(connection, id=status_update_id)
     if notice is None:
+        return
+    if not is_late:
+        _call_webhooks(connection, notice, status_update_id, now_ms=now_ms)
+    elif _is_outdated(connection, notice, status_update_id):
+        return
+    wait_ms = _mail_wait_ms(connection, notice, now_ms=now_ms)
+    if wait_ms:
+        job = StatusUpdateJob(status_update_id, is_late=True)
+        outbox.put(connection, kind="status_update", payload=job, now_ms=now_ms, delay_ms=wait_ms)
         return
     ids = stored.active_mail_ids(connection)
     parts = max(1, min(PARTS, len(ids) // MIN_PART))
@@ -70,6 +89,11 @@ def split(connection: Connection, *, status_update_id: int, now_ms: int) -> None
             lane=outbox.LANE_STATUS_MAIL,
             job_id=id,
         )
+
+
+def _call_webhooks(
+    connection: Connection, notice: StatusNotice, status_update_id: int, *, now_ms: int
+) -> None:
     for one in stored.active_webhooks(connection):
         if one.wants(notice.channels):
             outbox.put(
@@ -79,6 +103,31 @@ def split(connection: Connection, *, status_update_id: int, now_ms: int) -> None
                 now_ms=now_ms,
                 lane=outbox.LANE_WEBHOOKS,
             )
+
+
+def _mail_wait_ms(connection: Connection, notice: StatusNotice, *, now_ms: int) -> int:
+    """Take the update's mails from the quotas of its channels; return the wait in ms if all are used up, else 0."""
+    if not _is_limited(notice):
+        return 0
+    waits_ms = [
+        spend(connection, STATUS_MAIL, _CHANNELS.index(channel), now_ms=now_ms)
+        for channel in notice.channels
+        if channel in _CHANNELS
+    ]
+    return min(waits_ms, default=0)
+
+
+def _is_outdated(connection: Connection, notice: StatusNotice, status_update_id: int) -> bool:
+    """Return True if a newer automatic update is about all channels of this one."""
+    return any(
+        _is_limited(newer) and set(newer.channels).issuperset(notice.channels)
+        for newer in stored.newer_notices(connection, id=status_update_id)
+    )
+
+
+def _is_limited(notice: StatusNotice) -> bool:
+    """Return True for an update that measurements caused: people do not write two a minute."""
+    return notice.is_automatic and notice.impact != MAINTENANCE
 
 
 def next_part(

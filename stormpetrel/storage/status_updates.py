@@ -16,6 +16,7 @@ _ADD = sql(
     VALUES (:id, :update_id, :body, :now_ms) ON CONFLICT (update_id) DO NOTHING"""
 )
 _NOTICE = sql("SELECT body FROM status_updates WHERE id = :id")
+_NEWER = sql("SELECT body FROM status_updates WHERE id > :id ORDER BY id")
 _ACTIVE_IDS = sql("SELECT id FROM status_subscriptions WHERE state = 'active' AND kind = 'email' ORDER BY id")
 _WEBHOOKS = sql(
     """SELECT id, kind, target, channels, state, nonce, off_reason FROM status_subscriptions
@@ -63,6 +64,11 @@ def notice(connection: Connection, *, id: int) -> StatusNotice | None:
     """Return a stored update, or None."""
     row = connection.one(_NOTICE, id=id)
     return None if row is None else _decode(row[0])
+
+
+def newer_notices(connection: Connection, *, id: int) -> list[StatusNotice]:
+    """Return the updates that were taken after this one, in order."""
+    return [_decode(row[0]) for row in connection.all(_NEWER, id=id)]
 
 
 def active_mail_ids(connection: Connection) -> list[int]:

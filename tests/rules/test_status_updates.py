@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
+from stormpetrel.model.quota import STATUS_MAIL
 from stormpetrel.model.status_subscription import StatusNotice
 from stormpetrel.rules import status_subscriptions, status_updates
 from stormpetrel.storage.engine.statement import sql
@@ -12,6 +15,15 @@ from tests.store import Store
 
 SENDINGS = sql("SELECT id, after_id, until_id FROM status_sendings ORDER BY id")
 UPDATES = sql("SELECT id FROM status_updates")
+SENT = sql(
+    """SELECT u.update_id FROM status_sendings s JOIN status_updates u ON u.id = s.status_update_id
+    ORDER BY s.id"""
+)
+LATE = sql(
+    """SELECT id, payload, due_at_ms FROM outbox
+    WHERE kind = 'status_update' AND payload LIKE '%true%' ORDER BY due_at_ms, id"""
+)
+DONE = sql("DELETE FROM outbox WHERE id = :job_id")
 NOTICE = StatusNotice(
     "aaaaaaaaaaaa", "bbbbbbbbbbbb", "Apps fail", "major", ("apps",), "investigating", "Words.", 1, False, 1
 )
@@ -23,6 +35,11 @@ def taken(store: Store, notice: StatusNotice = NOTICE) -> int:
     id = store.connection.all(UPDATES)[-1][0]
     store.do(status_updates.split, status_update_id=id, now_ms=store.now_ms)
     return int(id)
+
+
+def sent(store: Store) -> list[str]:
+    """Return the updates whose mails were queued, in order."""
+    return [name for (name,) in store.connection.all(SENT)]
 
 
 def test_an_update_that_is_handed_over_twice_is_sent_once(store):
@@ -87,6 +104,55 @@ def test_webhooks_of_other_channels_are_not_called(store):
         store.do(status_subscriptions.save, token_hash=token_hash, channels=channels, now_ms=store.now_ms)
     taken(store)
     assert len(jobs(store, "webhook")) == 1
+
+
+def automatic(number: int, *channels: str, status: str = "investigating", impact: str = "major"):
+    """Return an automatic update."""
+    name = f"{number:012x}"
+    return replace(NOTICE, update_id=name, channels=channels, status=status, impact=impact, is_automatic=True)
+
+
+def run_late(store: Store) -> None:
+    """Run the updates whose mails have waited and are due."""
+    for job_id, payload, due_at_ms in store.connection.all(LATE):
+        if due_at_ms <= store.now_ms:
+            store.connection.run(DONE, job_id=job_id)
+            store.do(status_updates.split, **msgspec.json.decode(payload), now_ms=store.now_ms)
+
+
+def test_a_channel_that_fails_and_recovers_for_hours_sends_few_mails_and_the_last_word(store):
+    confirm(store, ask(store))
+    store.do(status_subscriptions.challenge_answered, id=hook(store, ask_hook(store)).id)
+    hours, every_ms = 1, 30_000
+    updates = hours * 3_600_000 // every_ms
+    for number in range(updates):
+        store.now_ms += every_ms
+        taken(store, automatic(number, "apps", status="monitoring" if number % 2 else "investigating"))
+        run_late(store)
+    at_most = STATUS_MAIL.burst + hours * 3_600_000 // STATUS_MAIL.every_ms
+    assert at_most - 1 <= len(sent(store)) <= at_most
+    assert len(jobs(store, "webhook")) == updates
+    store.now_ms += STATUS_MAIL.every_ms
+    run_late(store)
+    assert sent(store)[-1] == f"{updates - 1:012x}"
+    assert store.connection.all(LATE) == []
+
+
+def test_other_channels_maintenance_and_what_operators_write_are_mailed_at_once(store):
+    confirm(store, ask(store))
+    for number in range(10):
+        taken(store, automatic(number, "apps"))
+    assert len(sent(store)) == STATUS_MAIL.burst
+    for number, notice in enumerate(
+        (
+            automatic(20, "web"),
+            automatic(21, "apps", "media"),
+            automatic(22, "apps", status="in_progress", impact="maintenance"),
+            replace(NOTICE, update_id="bbbbbbbbbbbb"),
+        )
+    ):
+        taken(store, notice)
+        assert len(sent(store)) == STATUS_MAIL.burst + 1 + number
 
 
 @pytest.mark.parametrize(
