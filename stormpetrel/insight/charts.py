@@ -9,6 +9,8 @@ from stormpetrel.insight.vocabulary import named
 from stormpetrel.model.insight import NumberTable, ReportData
 
 MAX_STRIPS = 6
+MEAN_S = 1.5
+"""From this length on, a slice has several seconds: a second is measured as 0.9 to 1.1."""
 MAX_BANDS = 60
 """More phases cannot be told apart in a chart, and would make the page large."""
 
@@ -46,13 +48,16 @@ def outcome_strips(data: ReportData) -> tuple[Strips, ...]:
         )
         for column in ("requests", "answered", "refused", "gone")
     }
+    # The text has the highest second, which is more than the highest mean.
+    width_s = max(row.numbers["seconds"].known for row in outcomes.rows)
+    mean = f", as the mean of {width_s:.0f} s" if width_s >= MEAN_S else ""
     found = [
         Strips(
             bands,
             tuple(
                 Strip(
                     title,
-                    _at_most(rates[column]),
+                    f"{_at_most(rates[column])}{mean}",
                     (Curve(rates[column], style, is_filled=True),),
                     _most(rates),
                 )

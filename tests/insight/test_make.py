@@ -218,6 +218,18 @@ def test_advice_for_operators_is_not_public(data_dir):
     assert json.loads(internal.form("json"))["advice"]
 
 
+def test_the_highest_point_of_a_chart_says_that_it_is_a_mean(data_dir):
+    data = data_of(data_dir)
+    html = made(data, edition="internal").form("html")
+    rates = [
+        row.numbers["requests"].known / row.numbers["seconds"].known for row in data.series["outcomes"].rows
+    ]
+    width_s = max(row.numbers["seconds"].known for row in data.series["outcomes"].rows)
+    assert width_s > 1
+    assert f"at most {max(rates):,.0f}, as the mean of {width_s:.0f} s" in html
+    assert data.numbers["peak_per_s"].known >= max(rates)
+
+
 def test_an_internal_edition_holds_no_address_and_no_token_because_it_outlives_them(data_dir):
     internal = "".join(made(data_of(data_dir), edition="internal").form(form) for form in FORMS)
     assert recorded.ADDRESS not in internal
