@@ -8,7 +8,6 @@ MAX_PHASES stay. It holds no address and no credential.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,13 +16,13 @@ from pathlib import Path
 import msgspec
 
 from stormpetrel.model.attack import AttackPhase, AttackSpan, Moment
+from stormpetrel.storage.engine.sqlite_file import open_file, reading, writing
 
 FILE_NAME = "attacks.sqlite"
 MAX_MOMENTS = 10_000
 """At about 2 KB each, the file stays below 30 MB."""
 MAX_PHASES = 2_000
 MAX_SPANS = 500
-_BUSY_S = 2.0
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS moments (
@@ -90,18 +89,9 @@ class AttackRecord:
     def __init__(self, path: Path, *, max_moments: int = MAX_MOMENTS) -> None:
         self._max_moments = max_moments
         try:
-            # Created here and not by SQLite, so that it is never readable by other users.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-            self._raw = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-        except (OSError, sqlite3.Error) as error:
-            raise AttackRecordFailed(str(error)) from error
-        try:
-            self._raw.execute("PRAGMA journal_mode=WAL")
             # A power failure may lose the last second, as with the journal.
-            self._raw.execute("PRAGMA synchronous=NORMAL")
-            self._raw.executescript(TABLES)
-        except sqlite3.Error as error:
-            self._raw.close()
+            self._raw = open_file(path, tables=TABLES, synchronous="NORMAL")
+        except (OSError, sqlite3.Error) as error:
             raise AttackRecordFailed(str(error)) from error
 
     def close(self) -> None:
@@ -139,8 +129,7 @@ class AttackRecord:
         watch reads it; empty to leave it.
         """
         try:
-            self._raw.execute("BEGIN IMMEDIATE")
-            try:
+            with writing(self._raw):
                 self._raw.executemany(_PUT_MOMENT, [(m.at_s, attack, _encode(m).decode()) for m in moments])
                 self._raw.executemany(
                     _PUT_PHASE,
@@ -154,12 +143,6 @@ class AttackRecord:
                 self._raw.execute(_BOUND_MOMENTS, (self._max_moments,))
                 self._raw.execute(_BOUND_PHASES, (MAX_PHASES,))
                 self._raw.execute(_BOUND_SPANS, (MAX_SPANS,))
-                self._raw.execute("COMMIT")
-            except BaseException:
-                # If the disk is full, SQLite may have rolled back already.
-                if self._raw.in_transaction:
-                    self._raw.execute("ROLLBACK")
-                raise
         except sqlite3.Error as error:
             raise AttackRecordFailed(str(error)) from error
 
@@ -172,10 +155,7 @@ def read_attacks(path: Path, *, from_ms: int, until_ms: int, with_moments: bool 
     if not path.exists():
         return RecordedAttacks()
     try:
-        # Not opened read-only: the last reader of a write-ahead log may have to remove it.
-        raw = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
-        try:
-            raw.execute("PRAGMA query_only=ON")
+        with reading(path) as raw:
             within = (until_ms, from_ms)
             return RecordedAttacks(
                 tuple(AttackSpan(*row) for row in raw.execute(_READ_SPANS, within)),
@@ -186,7 +166,5 @@ def read_attacks(path: Path, *, from_ms: int, until_ms: int, with_moments: bool 
                 if with_moments
                 else (),
             )
-        finally:
-            raw.close()
     except (sqlite3.Error, msgspec.DecodeError) as error:
         raise AttackRecordFailed(str(error)) from error

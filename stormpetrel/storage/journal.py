@@ -7,11 +7,12 @@ Addresses are deleted after ADDRESS_DAYS; the rest of an entry stays.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from stormpetrel.storage.engine.sqlite_file import open_file, reading, writing
 
 FILE_NAME = "journal.sqlite"
 MAX_ENTRIES = 50_000
@@ -22,7 +23,6 @@ MAX_TEXT = 500
 ADDRESS_DAYS = 14
 MAX_PREFIXES = 50_000
 DAY_MS = 86_400_000
-_BUSY_S = 2.0
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -126,20 +126,9 @@ class Journal:
         self._max_entries = max_entries
         self._max_bytes = max_bytes
         try:
-            # Created here and not by SQLite, so that it is never readable by other users.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-            self._raw = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+            # To lose the last second in a power failure is acceptable for a journal.
+            self._raw = open_file(path, tables=TABLES, synchronous="NORMAL", wal_bytes=WAL_BYTES)
         except (OSError, sqlite3.Error) as error:
-            raise JournalFailed(str(error)) from error
-        try:
-            self._raw.execute("PRAGMA journal_mode=WAL")
-            # A power failure may lose the last second, which is acceptable for a journal.
-            self._raw.execute("PRAGMA synchronous=NORMAL")
-            self._raw.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
-            self._raw.executescript(TABLES)
-            self._page_bytes = int(self._raw.execute("PRAGMA page_size").fetchone()[0])
-        except sqlite3.Error as error:
-            self._raw.close()
             raise JournalFailed(str(error)) from error
 
     def close(self) -> None:
@@ -149,8 +138,7 @@ class Journal:
     def write(self, notes: Sequence[Note]) -> None:
         """Write all of the notes or none, then enforce the bounds."""
         try:
-            self._raw.execute("BEGIN IMMEDIATE")
-            try:
+            with writing(self._raw):
                 self._raw.executemany(
                     _ADD,
                     [
@@ -167,10 +155,6 @@ class Journal:
                     if not held:
                         break
                     self._raw.execute(_DROP_OLDEST, (held // 10 + 1,))
-                self._raw.execute("COMMIT")
-            except BaseException:
-                self._undo()
-                raise
         except sqlite3.Error as error:
             raise JournalFailed(str(error)) from error
 
@@ -238,13 +222,8 @@ class Journal:
     def see_prefixes(self, prefixes: Sequence[tuple[str, int]]) -> None:
         """Store networks with credentialed activity, and the day."""
         try:
-            self._raw.execute("BEGIN IMMEDIATE")
-            try:
+            with writing(self._raw):
                 self._raw.executemany(_SEE_PREFIX, prefixes)
-                self._raw.execute("COMMIT")
-            except BaseException:
-                self._undo()
-                raise
         except sqlite3.Error as error:
             raise JournalFailed(str(error)) from error
 
@@ -254,15 +233,11 @@ class Journal:
         except sqlite3.Error as error:
             raise JournalFailed(str(error)) from error
 
-    def _undo(self) -> None:
-        # If the disk is full, SQLite may have rolled back already.
-        if self._raw.in_transaction:
-            self._raw.execute("ROLLBACK")
-
     def _used_bytes(self) -> int:
         pages = self._raw.execute("PRAGMA page_count").fetchone()[0]
         free = self._raw.execute("PRAGMA freelist_count").fetchone()[0]
-        return int(pages - free) * self._page_bytes
+        page_bytes = self._raw.execute("PRAGMA page_size").fetchone()[0]
+        return int(pages - free) * int(page_bytes)
 
 
 def read(path: Path, *, kind: str, since_ms: int, count: int) -> list[tuple[int, Note]]:
@@ -273,13 +248,8 @@ def read(path: Path, *, kind: str, since_ms: int, count: int) -> list[tuple[int,
     if not path.exists():
         return []
     try:
-        # Not opened read-only: the last reader of a write-ahead log may have to remove it.
-        raw = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
-        try:
-            raw.execute("PRAGMA query_only=ON")
+        with reading(path) as raw:
             rows = raw.execute(_READ, (kind, since_ms, count)).fetchall()
-        finally:
-            raw.close()
     except sqlite3.Error as error:
         raise JournalFailed(str(error)) from error
     return [

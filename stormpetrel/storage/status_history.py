@@ -7,7 +7,6 @@ last minutes. It is bounded: days are deleted after DAYS, response times after M
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ import msgspec
 from stormpetrel.model.channel import ChannelState
 from stormpetrel.model.incident import Incident
 from stormpetrel.model.status_subscription import StatusNotice, notices_of
+from stormpetrel.storage.engine.sqlite_file import Synchronous, open_file, reading, writing
 
 FILE_NAME = "status.sqlite"
 DAYS = 400
@@ -26,7 +26,6 @@ MINUTES_KEPT = 2 * 1440
 MAX_INCIDENTS = 5_000
 MAX_NOTICES = 1_000
 """Updates that wait for the store; the oldest are dropped."""
-_BUSY_S = 2.0
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS days (
@@ -131,16 +130,8 @@ class StatusHistory:
 
     def __init__(self, path: Path) -> None:
         try:
-            # Created here and not by SQLite, so that it is never readable by other users.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-            self._raw = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+            self._raw = open_file(path, tables=_TABLES, synchronous="FULL")
         except (OSError, sqlite3.Error) as error:
-            raise StatusHistoryFailed(str(error)) from error
-        try:
-            self._raw.execute("PRAGMA journal_mode=WAL")
-            self._raw.executescript(_TABLES)
-        except sqlite3.Error as error:
-            self._raw.close()
             raise StatusHistoryFailed(str(error)) from error
 
     def close(self) -> None:
@@ -225,20 +216,13 @@ class StatusHistory:
         except sqlite3.Error as error:
             raise StatusHistoryFailed(str(error)) from error
 
-    def _write(self, synchronous: str, work: Callable[[], _Work]) -> None:
+    def _write(self, synchronous: Synchronous, work: Callable[[], _Work]) -> None:
         """Run the changes that `work` returns, in one transaction, in which it may read."""
         try:
             self._raw.execute(f"PRAGMA synchronous={synchronous}")
-            self._raw.execute("BEGIN IMMEDIATE")
-            try:
+            with writing(self._raw):
                 for statement, rows in work():
                     self._raw.executemany(statement, rows)
-                self._raw.execute("COMMIT")
-            except BaseException:
-                # If the disk is full, SQLite may have rolled back already.
-                if self._raw.in_transaction:
-                    self._raw.execute("ROLLBACK")
-                raise
         except sqlite3.Error as error:
             raise StatusHistoryFailed(str(error)) from error
 
@@ -251,13 +235,8 @@ def read_incidents(path: Path, *, only_open: bool) -> list[Incident]:
     if not path.exists():
         return []
     try:
-        # Not opened read-only: the last reader of a write-ahead log may have to remove it.
-        raw = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
-        try:
-            raw.execute("PRAGMA query_only=ON")
+        with reading(path) as raw:
             statement, values = (_READ_OPEN, ()) if only_open else (_READ_INCIDENTS, (MAX_INCIDENTS,))
             return [_decode(body) for (body,) in raw.execute(statement, values).fetchall()]
-        finally:
-            raw.close()
     except sqlite3.Error as error:
         raise StatusHistoryFailed(str(error)) from error

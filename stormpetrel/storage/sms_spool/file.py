@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from stormpetrel.storage.engine.sqlite_file import open_file, writing
+
 SpoolDb: TypeAlias = sqlite3.Connection
 """A connection to the spool, for functions of this folder; other code passes it on."""
 SpoolCall: TypeAlias = Callable[[SpoolDb], Any]
@@ -156,26 +158,18 @@ class SpoolFailed(Exception):
 class SpoolFile:
     """The open file. For one thread at a time; raises SpoolFailed."""
 
-    def __init__(self, directory: Path, *, creates: bool = True, busy_s: float = _BUSY_S) -> None:
+    def __init__(self, directory: Path, *, busy_s: float = _BUSY_S) -> None:
         path = directory / FILE_NAME
         try:
-            if creates:
-                # Created here and not by SQLite, so that it is never readable by other users.
-                os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-            self.raw = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
-        except (OSError, sqlite3.Error) as error:
-            raise SpoolFailed(f"{path}: {error}") from error
-        try:
+            self.raw = open_file(
+                path,
+                tables=_TABLES,
+                synchronous="FULL",
+                busy_s=busy_s,
+                wal_bytes=WAL_BYTES,
+            )
             self._path, self._inode = path, os.stat(path).st_ino
-            self.raw.execute("PRAGMA journal_mode=WAL")
-            self.raw.execute("PRAGMA synchronous=FULL")
-            self.raw.execute("PRAGMA foreign_keys=ON")
-            self.raw.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
-            # A deleted text is overwritten.
-            self.raw.execute("PRAGMA secure_delete=ON")
-            self.raw.executescript(_TABLES)
         except (OSError, sqlite3.Error) as error:
-            self.raw.close()
             raise SpoolFailed(f"{path}: {error}") from error
 
     def close(self) -> None:
@@ -195,15 +189,10 @@ class SpoolFile:
         if not is_there:
             raise SpoolFailed(f"{self._path} was moved or replaced")
         try:
-            self.raw.execute("BEGIN IMMEDIATE")
-            yield self.raw
-            self.raw.execute("COMMIT")
+            with writing(self.raw):
+                yield self.raw
         except sqlite3.Error as error:
-            self.undo()
             raise SpoolFailed(str(error)) from error
-        except BaseException:
-            self.undo()
-            raise
 
     def run(self, calls: Sequence[SpoolCall]) -> list[tuple[Any, Exception | None]]:
         """Run calls as one durable transaction, each in a savepoint; return (result, error) of each.
@@ -223,11 +212,6 @@ class SpoolFile:
                     done.append((None, error))
                 db.execute("RELEASE one")
         return done
-
-    def undo(self) -> None:
-        """Roll back; SQLite may have done so already when the disk is full."""
-        if self.raw.in_transaction:
-            self.raw.execute("ROLLBACK")
 
 
 @contextmanager
