@@ -20,21 +20,12 @@ def now_ms() -> int:
 def open_store(url: str) -> Iterator[StoreConnection]:
     """Yield a connection that may write. Raise SetupError if there is no instance or it is not up to date,
     and EnvironmentFailure if the store cannot be reached."""
-    from stormpetrel.model.ids import IdMaker
-    from stormpetrel.storage.engine.connection import connect
     from stormpetrel.storage.engine.migrate import require_current
-    from stormpetrel.storage.engine.slots import take_slot
+    from stormpetrel.storage.engine.slots import connected
 
     require_current(url)
-    slot = take_slot(url)
-    try:
-        connection = connect(url, ids=IdMaker(slot.number))
-        try:
-            yield connection
-        finally:
-            connection.close()
-    finally:
-        slot.release()
+    with connected(url) as connection:
+        yield connection
 
 
 @contextmanager

@@ -19,16 +19,15 @@ from stormpetrel.config import Config
 from stormpetrel.control import wire
 from stormpetrel.errors import EnvironmentFailure, StormpetrelError
 from stormpetrel.model.event import Event
-from stormpetrel.model.ids import IdMaker
 from stormpetrel.process import secret as secrets_of_instance
 from stormpetrel.process.health import serve_health
 from stormpetrel.rules.canaries import CanaryCredentials, credentials, register
 from stormpetrel.shield.canary import HEADER, mark
 from stormpetrel.shield.entries import InvalidEntry, checked
 from stormpetrel.shield.reports import OperatorEntry
-from stormpetrel.storage.engine.connection import connect, transaction
+from stormpetrel.storage.engine.connection import transaction
 from stormpetrel.storage.engine.failures import store_failed
-from stormpetrel.storage.engine.slots import take_slot
+from stormpetrel.storage.engine.slots import connected
 from stormpetrel.storage.journal import Note
 from stormpetrel.watch.acknowledged import AcknowledgedPosts
 from stormpetrel.watch.attack import Attack
@@ -285,16 +284,8 @@ async def _register(url: str, known: CanaryCredentials) -> None:
 
 
 def _register_now(url: str, known: CanaryCredentials) -> None:
-    slot = take_slot(url)
-    try:
-        connection = connect(url, ids=IdMaker(slot.number))
-        try:
-            with transaction(connection):
-                register(connection, known=known, now_ms=clock.now_ms())
-        finally:
-            connection.close()
-    finally:
-        slot.release()
+    with connected(url) as connection, transaction(connection):
+        register(connection, known=known, now_ms=clock.now_ms())
 
 
 async def _paused(stop: asyncio.Event, seconds: float) -> bool:

@@ -10,12 +10,19 @@ import errno
 import fcntl
 import os
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from stormpetrel.errors import EnvironmentFailure
-from stormpetrel.model.ids import SLOTS
-from stormpetrel.storage.engine.connection import PostgresqlConnection, connect, sqlite_path
+from stormpetrel.model.ids import SLOTS, IdMaker
+from stormpetrel.storage.engine.connection import (
+    PostgresqlConnection,
+    StoreConnection,
+    connect,
+    sqlite_path,
+)
 from stormpetrel.storage.engine.failures import server_gone
 
 ADVISORY_CLASS = 0x5347
@@ -87,6 +94,23 @@ def take_slot(url: str) -> Slot:
                 return Slot(number, connection)
         connection.close()
     raise EnvironmentFailure(f"all {SLOTS} id slots are taken: too many processes use this database")
+
+
+@contextmanager
+def connected(url: str) -> Iterator[StoreConnection]:
+    """Yield a connection that makes ids in a slot of its own, for a process that writes for a moment.
+
+    Raise EnvironmentFailure if the store cannot be reached or has no slot.
+    """
+    slot = take_slot(url)
+    try:
+        connection = connect(url, ids=IdMaker(slot.number))
+        try:
+            yield connection
+        finally:
+            connection.close()
+    finally:
+        slot.release()
 
 
 def slots_in_use(url: str) -> int:

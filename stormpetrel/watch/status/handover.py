@@ -15,13 +15,12 @@ from typing import Any
 
 from stormpetrel import clock
 from stormpetrel.errors import StormpetrelError
-from stormpetrel.model.ids import IdMaker
 from stormpetrel.model.status_subscription import StatusNotice
 from stormpetrel.own_thread import in_own_thread
 from stormpetrel.rules.status_updates import take
-from stormpetrel.storage.engine.connection import connect, transaction
+from stormpetrel.storage.engine.connection import transaction
 from stormpetrel.storage.engine.failures import store_failed
-from stormpetrel.storage.engine.slots import take_slot
+from stormpetrel.storage.engine.slots import connected
 from stormpetrel.watch.status.book import StatusBook
 
 log = logging.getLogger(__name__)
@@ -70,13 +69,5 @@ async def _done(work: Callable[[], None], stop: asyncio.Event) -> bool:
 
 
 def _take(url: str, notices: Sequence[StatusNotice]) -> None:
-    slot = take_slot(url)
-    try:
-        connection = connect(url, ids=IdMaker(slot.number))
-        try:
-            with transaction(connection):
-                take(connection, notices=notices, now_ms=clock.now_ms())
-        finally:
-            connection.close()
-    finally:
-        slot.release()
+    with connected(url) as connection, transaction(connection):
+        take(connection, notices=notices, now_ms=clock.now_ms())
