@@ -20,7 +20,6 @@ OTHER_SUBJECTS = {
     "tests/journeys/": "several parts together: a user's whole way, real clients, kills, sweeps over all routes",
     "tests/deploy/": "the configurations in deploy/, with each proxy in front of a server",
     "tests/edge/": "files of edge/ in several combinations",
-    "tests/readers/test_recent_loading.py": "readers/home.py while it loads readers/recent.py from the store",
     "tests/test_documents.py": "docs/ and the documents at the root",
     "tests/test_house.py": "the rules of CONTRIBUTING.md",
     "tests/test_install_guide.py": "docs/install.md",
@@ -43,7 +42,7 @@ COVERED = (
         "tests/gateway/test_effects.py",
         "commands, through the running role",
     ),
-    ("gateway/role gateway/sender", "tests/journeys/test_sms_carrier.py", "the role with a real carrier"),
+    ("gateway/sender", "tests/journeys/test_sms_carrier.py", "the role with a real carrier"),
     ("storage/phone_queue", "tests/gateway/test_deliver.py", "the queue that the test's deliveries leave"),
     ("storage/phone_sign_ins", "tests/rules/test_phone_sign_in.py", "the requests that the rules store"),
     (
@@ -52,7 +51,7 @@ COVERED = (
         "from the form for the number to the settings of an account without a password",
     ),
     (
-        "storage/sms_spool/file storage/sms_spool/money storage/sms_spool/state",
+        "storage/sms_spool/money storage/sms_spool/state",
         "tests/storage/sms_spool/test_outbox.py",
         "texts with their money and log",
     ),
@@ -79,7 +78,7 @@ COVERED = (
         "tests/gateway/providers/test_file.py",
         "parts of every provider",
     ),
-    ("__main__ errors own_thread roles/sms", "tests/roles/test_serve.py", "run by every process"),
+    ("__main__ errors own_thread", "tests/roles/test_serve.py", "run by every process"),
     (
         "api/account_notes api/tags */followed_tags",
         "tests/api/test_lists.py",
@@ -154,7 +153,7 @@ COVERED = (
         "codes and keys",
     ),
     (
-        "shield/agents shield/budgets shield/counters shield/paths",
+        "shield/agents shield/budgets shield/paths",
         "tests/shield/test_decide.py",
         "parts of one decision",
     ),
@@ -164,7 +163,6 @@ COVERED = (
     ("storage/sms_spool/canary", "tests/gateway/test_canary.py", "the canary's rows in the spool"),
     ("storage/gammu_smsd", "tests/gateway/providers/test_gammu.py", "the tables of gammu-smsd"),
     ("storage/sms_spool/panel", "tests/web/test_admin_sms.py", "reads what that page shows"),
-    ("storage/hidden_counts", "tests/journeys/test_parallel_counts.py", "counts under concurrent writes"),
     ("storage/engine/*", "tests/storage/engine/test_database.py", "parts of the calls to a database"),
     ("storage/seed/*", "tests/cli/test_seed.py", "parts of one synthetic community"),
     (
@@ -219,10 +217,19 @@ def covering_tests(
     The row is None for a test at the path of the file or of its folder. Then the table does not matter.
     """
     path = PurePosixPath(source)
-    names = {path.with_suffix("").as_posix(), path.parent.as_posix()}
-    own: dict[str, Row | None] = {test: None for test in tests if is_test(test) and mirrored(test) in names}
+    own: dict[str, Row | None] = {
+        test: None for test in (_test_at(path.with_suffix("")), _test_at(path.parent)) if test in tests
+    }
+    if own:
+        return own
     rows = {row[1].format(name=path.stem): row for row in covered if covers(row, path)}
-    return own or {test: row for test, row in rows.items() if test in tests}
+    return {test: row for test, row in rows.items() if test in tests}
+
+
+def _test_at(path: PurePosixPath) -> str:
+    """Return the path of the test of a source file, without its suffix, or folder: the inverse of `mirrored`."""
+    below = path.relative_to("stormpetrel") if path.is_relative_to("stormpetrel") else path
+    return f"tests/{below.parent / f'test_{below.name}.py'}" if below.name else ""
 
 
 def is_source(path: str) -> bool:
@@ -232,21 +239,32 @@ def is_source(path: str) -> bool:
 
 
 def untested(paths: Collection[str], covered: Collection[Row] = COVERED) -> list[str]:
-    """Return the source files without a test, and the rows of `covered` that cover no file."""
+    """Return the source files without a test, and the patterns of `covered` that cover no file."""
     tests = {path for path in paths if is_test(path)}
     found = {path: covering_tests(path, tests, covered) for path in paths if is_source(path)}
-    used = {row for rows in found.values() for row in rows.values()}
+    covered_by = [(PurePosixPath(path), row) for path, rows in found.items() for row in rows.values() if row]
+    used = {(row, pattern) for path, row in covered_by for pattern in row[0].split() if _fits(pattern, path)}
     return [
         *(path for path, rows in found.items() if not rows),
-        *(f"unused: {row[0]}" for row in covered if row not in used),
+        *(
+            f"unused: {pattern}, {row[1]}"
+            for row in covered
+            for pattern in row[0].split()
+            if (row, pattern) not in used
+        ),
     ]
 
 
 def covers(row: Row, path: PurePosixPath) -> bool:
-    """Return True if one of the row's patterns fits the path; a `*` stands for a part of one name."""
+    """Return True if one of the row's patterns fits the path."""
+    return any(_fits(pattern, path) for pattern in row[0].split())
+
+
+def _fits(pattern: str, path: PurePosixPath) -> bool:
+    """Return True if the pattern fits the path; a `*` stands for a part of one name."""
     parts = path.relative_to("stormpetrel").with_suffix("").parts
-    patterns = (pattern.split("/") for pattern in row[0].split())
-    return any(len(pattern) == len(parts) and all(map(fnmatchcase, parts, pattern)) for pattern in patterns)
+    names = pattern.split("/")
+    return len(names) == len(parts) and all(map(fnmatchcase, parts, names))
 
 
 def known_tests() -> list[str]:

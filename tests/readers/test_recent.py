@@ -1,16 +1,21 @@
-"""The newest posts in memory: order, late ones, removed ones, and the bound."""
+"""The newest posts in memory: order, late ones, removed ones, the bound, and events while they are loaded."""
 
 from __future__ import annotations
 
+import asyncio
 import random
 
 import pytest
 
 from stormpetrel.model.event import PostCreated, PostDeleted, PostEdited
 from stormpetrel.model.ids import MAX_ID
+from stormpetrel.model.moderation import COMMAND_LINE
 from stormpetrel.model.timeline import FollowedAccounts, HomeFilter, RecentPost
 from stormpetrel.readers import recent as module
 from stormpetrel.readers.recent import RecentPosts
+from stormpetrel.rules import moderation, posts
+from tests.community import follow
+from tests.readers.watched import watched
 
 READER, FRIEND, OTHER = 1, 2, 3
 HOME = HomeFilter(READER, FollowedAccounts({FRIEND: True}), frozenset())
@@ -187,3 +192,50 @@ def test_after_clearing_nothing_is_held_and_old_serials_are_unknown():
     assert (len(recent), recent.floor_id, list(recent.newest(HOME))) == (0, MAX_ID, [])
     assert recent.since(0, HOME) is None
     assert recent.since(recent.end, HOME) == []
+
+
+@pytest.mark.parametrize("change", ["delete", "hide", "suspend"])
+def test_what_disappears_while_recent_posts_are_read_is_in_no_home(store, change):
+    async def body(watched):
+        reader, friend = store.person(), store.person()
+        follow(store, reader, friend)
+        kept, gone = store.post(friend), store.post(friend)
+        gate = asyncio.Event()
+        watched.database.gates = [gate]
+        load = asyncio.create_task(watched.homes.load_recent(rest=0))
+        while watched.database.gates:
+            await asyncio.sleep(0)
+        match change:
+            case "delete":
+                store.do(posts.delete_post, author_id=friend, post_id=gone, now_ms=store.now_ms)
+            case "hide":
+                store.do(moderation.hide, COMMAND_LINE, post_id=gone, reason="x", now_ms=store.now_ms)
+            case "suspend":
+                store.do(moderation.suspend, COMMAND_LINE, account_id=friend, reason="x", now_ms=store.now_ms)
+        gate.set()
+        await load
+        expected = [] if change == "suspend" else [kept]
+        assert await watched.page(reader) == expected == watched.stored(reader)
+        if change == "hide":
+            assert await watched.page(friend) == [gone, kept] == watched.stored(friend)
+
+    watched(store, body)
+
+
+def test_a_post_whose_event_comes_after_recent_posts_were_read_is_in_a_home_read_before_it(store):
+    async def body(watched):
+        reader, friend = store.person(), store.person()
+        follow(store, reader, friend)
+        first = store.post(friend)
+        watched.homes.clear()
+        assert await watched.page(reader) == [first]
+        # Another worker's transaction is over, and its events are on their way.
+        telling = vars(store).pop("do")
+        second, late = store.post(friend), store.events
+        store.do = telling
+        await watched.homes.load_recent(rest=0)
+        for event in late:
+            watched.homes.apply(event)
+        assert await watched.page(reader) == [second, first] == watched.stored(reader)
+
+    watched(store, body)
