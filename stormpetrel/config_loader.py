@@ -130,16 +130,20 @@ def load(
     return LoadedConfig(config, tuple(origins), file)
 
 
+def host_name(text: str, *, option: str) -> str:
+    """Return a host name in lower case. Raise SetupError, naming the `option`, unless `text` is one."""
+    name = text.strip().lower()
+    if not _DOMAIN.fullmatch(name):
+        raise SetupError(f"{option} must be a name like example.org, without https:// and path, not {text!r}")
+    return name
+
+
 def settings_of_domain(domain: str) -> dict[str, str]:
     """Return the keys, by dotted name, for an instance under `domain`, behind a proxy on this machine.
 
     The configurations in deploy/ expect them. Raise SetupError unless `domain` is a plain name.
     """
-    name = domain.strip().lower()
-    if not _DOMAIN.fullmatch(name):
-        raise SetupError(
-            f"--domain must be a name like example.org, without https:// and path, not {domain!r}"
-        )
+    name = host_name(domain, option="--domain")
     return {
         "public_url": f"https://{name}",
         "status.public_url": f"https://status.{name}",

@@ -43,6 +43,7 @@ COVERED = (
         "commands, through the running role",
     ),
     ("gateway/sender", "tests/journeys/test_sms_carrier.py", "the role with a real carrier"),
+    ("proxies/trial", "tests/deploy/test_proxies.py", "each proxy, run as the module configures it"),
     ("storage/phone_queue", "tests/gateway/test_deliver.py", "the queue that the test's deliveries leave"),
     ("storage/phone_sign_ins", "tests/rules/test_phone_sign_in.py", "the requests that the rules store"),
     (

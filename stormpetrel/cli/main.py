@@ -23,6 +23,7 @@ from stormpetrel.cli import (
     instance,
     mail,
     moderation,
+    proxy,
     restore,
     seed,
     serve,
@@ -63,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     serve.add_commands(commands)
     instance.add_commands(commands)
     check.add_commands(commands)
+    proxy.add_commands(commands)
     users.add_commands(commands)
     tokens.add_commands(commands)
     moderation.add_commands(commands)

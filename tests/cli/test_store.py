@@ -54,6 +54,7 @@ WORDS = {
     "moderation unsilence": (["Nino", "--reason", "rule 2"], 2),
     "moderation unsuspend": (["Nino", "--reason", "rule 2"], 2),
     "moderation warn": (["Nino", "--reason", "rule 2"], 2),
+    "proxy": (["nginx", "--domain", "example.org"], 0),
     "restore": (["{elsewhere}/missing.tar.gz"], 2),
     "seed": (["--users", "1", "--posts", "1", "--follows", "0", "--seed", "1"], 2),
     "serve": ([], 2),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import shutil
 import signal
 import socket
 import ssl
@@ -15,8 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from stormpetrel.proxies.site import TEMPLATES, ProxiedSite
+from stormpetrel.proxies.trial import ProxyTrial, environment
 from tests.edge.place import Client
-from tests.parts import SYSTEM_PATH, require
+from tests.parts import require
 from tests.ports import reserved_ports
 from tests.repository import ROOT
 
@@ -26,6 +26,7 @@ START_TIMEOUT_S = 20.0
 NOTHING_LISTENS = 9
 """A port (discard), for tests that do not request the status page."""
 DEPLOY = ROOT / "deploy"
+PROXIES = tuple(TEMPLATES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,91 +82,6 @@ def make_certificate(directory: Path) -> Path:
     return both
 
 
-def _replaced(text: str, *changes: tuple[str, str]) -> str:
-    """Return `text` with each pattern replaced. Every pattern must occur."""
-    for pattern, by in changes:
-        text, count = re.subn(pattern, by, text, flags=re.MULTILINE)
-        assert count, f"{pattern} is not in the configuration"
-    return text
-
-
-@dataclass(frozen=True, slots=True)
-class _Ports:
-    """The ports of the proxy, and of the servers behind it."""
-
-    https: int
-    plain: int
-    edge: int
-    status: int
-
-
-def _caddy(directory: Path, pem: Path, ports: _Ports) -> list[str | Path]:
-    text = _replaced(
-        (DEPLOY / "Caddyfile").read_text(encoding="utf-8"),
-        (
-            r"\A((?:#.*\n)*)\{\n",
-            rf"\1{{\n\tadmin off\n\thttp_port {ports.plain}\n\thttps_port {ports.https}\n",
-        ),
-        (rf"^((?:status\.)?{re.escape(NAME)}) \{{\n", rf"\1 {{\n\ttls {pem} {pem}\n\tbind 127.0.0.1\n"),
-        (r"127\.0\.0\.1:8000", f"127.0.0.1:{ports.edge}"),
-        (r"127\.0\.0\.1:8001", f"127.0.0.1:{ports.status}"),
-    )
-    (directory / "Caddyfile").write_text(text, encoding="utf-8")
-    return [_program("caddy"), "run", "--adapter", "caddyfile", "--config", directory / "Caddyfile"]
-
-
-def _nginx(directory: Path, pem: Path, ports: _Ports) -> list[str | Path]:
-    site = _replaced(
-        (DEPLOY / "nginx.conf").read_text(encoding="utf-8"),
-        (r"^ *listen \[::\]:.*\n", ""),
-        (r"listen 80;", f"listen 127.0.0.1:{ports.plain};"),
-        (r"listen 443 ", f"listen 127.0.0.1:{ports.https} "),
-        (r"/etc/letsencrypt/live/example\.org/\w+\.pem", str(pem)),
-        (r"127\.0\.0\.1:8000", f"127.0.0.1:{ports.edge}"),
-        (r"127\.0\.0\.1:8001", f"127.0.0.1:{ports.status}"),
-    )
-    (directory / "site.conf").write_text(site, encoding="utf-8")
-    temporary = "".join(
-        f"{kind}_temp_path {directory / kind};\n"
-        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    whole = (
-        f"daemon off;\nmaster_process off;\npid {directory / 'pid'};\nerror_log stderr;\n"
-        f"events {{ worker_connections 512; }}\nhttp {{\n{temporary}include {directory / 'site.conf'};\n}}\n"
-    )
-    (directory / "nginx.conf").write_text(whole, encoding="utf-8")
-    return [_program("nginx"), "-p", directory, "-c", directory / "nginx.conf", "-e", "stderr"]
-
-
-def _haproxy(directory: Path, pem: Path, ports: _Ports) -> list[str | Path]:
-    changes = [
-        (r"^ *log /dev/log .*\n", ""),
-        (r"bind :80$", f"bind 127.0.0.1:{ports.plain}"),
-        (r"bind :443 ", f"bind 127.0.0.1:{ports.https} "),
-        (r"/etc/haproxy/example\.org\.pem", str(pem)),
-        (r"127\.0\.0\.1:8000", f"127.0.0.1:{ports.edge}"),
-        (r"127\.0\.0\.1:8001", f"127.0.0.1:{ports.status}"),
-        (r"^ *maxconn .*\n", "    maxconn 500\n"),
-    ]
-    if os.geteuid() != 0:
-        changes.append((r"^ *(user|group) .*\n", ""))
-    text = _replaced((DEPLOY / "haproxy.cfg").read_text(encoding="utf-8"), *changes)
-    (directory / "haproxy.cfg").write_text(text, encoding="utf-8")
-    # -dW makes HAProxy exit on a warning about the configuration.
-    return [_program("haproxy"), "-dW", "-db", "-f", directory / "haproxy.cfg"]
-
-
-def _program(name: str) -> str:
-    path = shutil.which(name, path=SYSTEM_PATH)
-    assert path is not None
-    return path
-
-
-COMMANDS = {"caddy": _caddy, "nginx": _nginx, "haproxy": _haproxy}
-FILES = {"caddy": "Caddyfile", "nginx": "site.conf", "haproxy": "haproxy.cfg"}
-"""The file into which each command writes the site's configuration."""
-
-
 @contextlib.contextmanager
 def a_front(
     name: str,
@@ -183,21 +99,22 @@ def a_front(
     directory.mkdir(parents=True, exist_ok=True)
     pem = make_certificate(directory)
     with reserved_ports(2) as (port, plain_port):
-        command = COMMANDS[name](directory, pem, _Ports(port, plain_port, edge_port, status_port))
+        site = ProxiedSite(NAME, STATUS_NAME, f"127.0.0.1:{edge_port}", f"127.0.0.1:{status_port}")
+        trial = ProxyTrial(directory, site, port, plain_port, pem)
+        command = trial.command(name)
         if mark is not None:
-            path = directory / FILES[name]
-            path.write_text(_replaced(path.read_text(encoding="utf-8"), (mark[0], rf"\g<0>{mark[1]}")))
+            path = trial.file(name)
+            text, count = re.subn(
+                mark[0], rf"\g<0>{mark[1]}", path.read_text(encoding="utf-8"), flags=re.MULTILINE
+            )
+            assert count, f"{mark[0]} is not in the configuration"
+            path.write_text(text, encoding="utf-8")
         log_path = directory / "front.log"
         with open(log_path, "wb") as log:
             process = subprocess.Popen(
                 command,
                 cwd=directory,
-                env=os.environ
-                | {
-                    "HOME": str(directory),
-                    "XDG_DATA_HOME": str(directory),
-                    "XDG_CONFIG_HOME": str(directory),
-                },
+                env=environment(directory),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

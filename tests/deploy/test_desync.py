@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from tests.deploy import desync_requests, fronts
-from tests.deploy.fronts import COMMANDS, NAME, Front, a_front
+from tests.deploy.fronts import NAME, PROXIES, Front, a_front
 from tests.deploy.test_proxies import TRUST
 from tests.edge.place import Place, a_place
 
@@ -170,7 +170,7 @@ def _assert_clean(place: Place, app: Marked, wrong: list[str], sent: int) -> Non
     assert app.answered >= sent
 
 
-@pytest.mark.parametrize("name", sorted(COMMANDS))
+@pytest.mark.parametrize("name", sorted(PROXIES))
 def test_no_answer_belongs_to_another_request(name: str, tmp_path: Path) -> None:
     written = [
         (number, data.replace(b"{id}", number.encode()))
@@ -182,13 +182,13 @@ def test_no_answer_belongs_to_another_request(name: str, tmp_path: Path) -> None
 
 @pytest.mark.prove
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("name", sorted(COMMANDS))
+@pytest.mark.parametrize("name", sorted(PROXIES))
 def test_no_answer_of_twenty_thousand_belongs_to_another_request(name: str, tmp_path: Path) -> None:
     attack(name, tmp_path / name, list(desync_requests.made(seed=2026, count=20_000)))
 
 
 def test_the_marks_stand_in_every_configuration() -> None:
-    assert set(MARKS) == set(fronts.COMMANDS)
+    assert set(MARKS) == set(fronts.PROXIES)
     assert len(desync_requests.corpus()) >= 12
     assert Counter(data.count(b"{id}") > 0 for _, data in desync_requests.corpus()) == {
         True: len(desync_requests.corpus())

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from stormpetrel.config_loader import settings_of_domain
-from tests.deploy.fronts import COMMANDS, NAME, STATUS_NAME, a_front
+from tests.deploy.fronts import NAME, PROXIES, STATUS_NAME, a_front
 from tests.deploy.test_proxies import KEY, TRUST, asked
 from tests.instance import running_instance
 from tests.media_files import png
@@ -81,7 +81,7 @@ def of(name: str, *lines: str, method: str = "GET", path: str = "/") -> bytes:
     return "\r\n".join([f"{method} {path} HTTP/1.1", f"Host: {name}", *lines, "", ""]).encode()
 
 
-@pytest.mark.parametrize("name", list(COMMANDS))
+@pytest.mark.parametrize("name", list(PROXIES))
 def test_the_status_page_has_a_name_of_its_own_to_which_refusals_point(name, tmp_path, sqlite_url):
     settings = {key.replace(".", "_"): value for key, value in settings_of_domain(NAME).items()}
     settings |= {f"edge_{key}": value for key, value in TRUST[name].items()}

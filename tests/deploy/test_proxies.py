@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.fronts import COMMANDS, DEPLOY, NAME, STATUS_NAME, a_front
+from tests.deploy.fronts import DEPLOY, NAME, PROXIES, STATUS_NAME, a_front
 from tests.edge.place import Client, a_place, get, post
 from tests.ports import reserved_ports
 
@@ -89,7 +89,7 @@ def behind(name: str, **keys: Any) -> Any:
     )
 
 
-@pytest.fixture(scope="module", params=list(COMMANDS))
+@pytest.fixture(scope="module", params=list(PROXIES))
 def fronted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Yield a running proxy and the instance behind it. Each test uses its own addresses: the limit is 6
     requests.
@@ -234,7 +234,7 @@ def test_each_file_says_what_stormpetrel_has_to_believe(name, file):
     assert ("edge.proxy_protocol = true" in text) == ("proxy_protocol" in TRUST[name])
 
 
-@pytest.mark.parametrize("name", list(COMMANDS))
+@pytest.mark.parametrize("name", list(PROXIES))
 def test_a_restart_is_waited_for_or_told_in_the_callers_language(name, tmp_path):
     with contextlib.ExitStack() as stack:
         (edge_port,) = stack.enter_context(reserved_ports(1))

@@ -1,0 +1,78 @@
+"""`proxy` prints the configuration of a proxy for this instance, and refuses what is no name."""
+
+from __future__ import annotations
+
+import pytest
+
+from stormpetrel.proxies import versions
+from stormpetrel.proxies.site import TEMPLATES
+from tests.repository import ROOT
+
+
+@pytest.mark.parametrize("proxy", TEMPLATES)
+def test_for_example_org_and_the_defaults_it_prints_the_file_in_deploy(run, proxy):
+    printed = run("proxy", proxy, "--domain", "example.org").out
+    assert printed == (ROOT / "deploy" / TEMPLATES[proxy]).read_text(encoding="utf-8")
+
+
+def test_names_ports_and_limits_are_those_of_the_instance(run, monkeypatch):
+    for name, value in {
+        "PUBLIC_URL": "https://birds.example",
+        "STATUS_PUBLIC_URL": "https://up.birds.example",
+        "WEB_PORT": "9000",
+        "STATUS_PORT": "9001",
+        "MEDIA_MAX_VIDEO_BYTES": str(2**30),
+        "EDGE_KEEPALIVE_TIMEOUT_S": "60",
+    }.items():
+        monkeypatch.setenv(f"STORMPETREL_{name}", value)
+    text = run("proxy", "nginx").out
+    for part in (
+        *("server_name birds.example up.birds.example;", "server 127.0.0.1:9000 ", "http://127.0.0.1:9001;"),
+        *("client_max_body_size 1100m;", "keepalive_timeout 40s;", "/live/birds.example/fullchain.pem"),
+    ):
+        assert part in text, part
+    # For another name, the status page is below that name unless told otherwise.
+    other = run("proxy", "nginx", "--domain", "Fish.example").out
+    assert "server_name fish.example status.fish.example;" in other
+    other = run("proxy", "nginx", "--domain", "fish.example", "--status-domain", "up.example").out
+    assert "server_name fish.example up.example;" in other
+
+
+@pytest.mark.parametrize(
+    "name", ["", "https://example.org", "a b.example", "example.org;", "x-.org", "x\n.org"]
+)
+def test_what_is_no_host_name_is_refused(run, name):
+    assert run("proxy", "nginx", "--domain", name, expect=2).complaint.startswith("--domain must be a name")
+    if name:
+        refused = run("proxy", "nginx", "--domain", "example.org", "--status-domain", name, expect=2)
+        assert refused.complaint.startswith("--status-domain must be a name")
+
+
+def test_the_status_page_needs_another_name_than_the_site(run):
+    refused = run("proxy", "caddy", "--domain", "example.org", "--status-domain", "example.org", expect=2)
+    assert refused.complaint == "the status page needs a name of its own: give --status-domain"
+
+
+@pytest.mark.parametrize("host", ["192.0.2.7", "::1"])
+def test_an_instance_that_a_proxy_of_this_machine_does_not_reach_is_refused(run, monkeypatch, host):
+    monkeypatch.setenv("STORMPETREL_WEB_HOST", host)
+    monkeypatch.setenv("STORMPETREL_PUBLIC_URL", "https://example.org")
+    refused = run("proxy", "haproxy", "--domain", "example.org", expect=2)
+    assert refused.complaint.startswith(f"web.host is {host}, but the proxy is on this machine")
+
+
+def test_another_proxy_is_refused(run):
+    assert "unknown value 'apache'" in run("proxy", "apache", "--domain", "example.org", expect=2).complaint
+
+
+def test_an_old_proxy_is_warned_about_on_standard_error_only(run, tmp_path, monkeypatch):
+    program = tmp_path / "nginx"
+    program.write_text("#!/bin/sh\necho 'nginx version: nginx/1.14.2' >&2\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    done = run("proxy", "nginx", "--domain", "example.org")
+    assert done.err.startswith(
+        "stormpetrel: warning: nginx 1.14.2 is installed, and 1.22.0 or later is needed"
+    )
+    assert versions.REQUIREMENTS["nginx"].sources[0] in done.err
+    assert "1.14.2" not in done.out

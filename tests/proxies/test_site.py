@@ -1,0 +1,52 @@
+"""The configurations of the proxies come from one source, with this instance's names, ports and limits."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from stormpetrel.proxies.site import EDGE_SETTINGS, TEMPLATES, ProxiedSite, render
+from tests.repository import ROOT
+
+
+@pytest.mark.parametrize("proxy", TEMPLATES)
+def test_the_file_in_deploy_is_the_template_for_the_default_settings(proxy):
+    shipped = (ROOT / "deploy" / TEMPLATES[proxy]).read_text(encoding="utf-8")
+    assert shipped == render(proxy, ProxiedSite()), (
+        f"write it again: stormpetrel proxy {proxy} --domain example.org > deploy/{TEMPLATES[proxy]}"
+    )
+
+
+@pytest.mark.parametrize("proxy", TEMPLATES)
+def test_every_part_of_the_site_is_in_its_configuration(proxy):
+    site = ProxiedSite("a.example", "up.example", "127.0.0.1:9000", "127.0.0.1:9001", keepalive_s=90.0)
+    text = render(proxy, site)
+    for part in (
+        *("127.0.0.1:9000", "127.0.0.1:9001", "https://up.example/", "a.example", "90 s)"),
+        *('public_url = "https://a.example"', 'status.public_url = "https://up.example"'),
+    ):
+        assert part in text, part
+    assert not re.search(r"@\w+@|example\.org", text)
+
+
+def test_a_proxy_closes_idle_connections_before_the_instance_does():
+    site = ProxiedSite(keepalive_s=6.0)
+    assert "keepalive_timeout 4s;" in render("nginx", site)
+    assert "keepalive 4s" in render("caddy", site)
+    assert "pool-purge-delay 2s" in render("haproxy", site)
+    assert "keepalive_timeout 1s;" in render("nginx", ProxiedSite(keepalive_s=1.0))
+
+
+def test_nginx_takes_the_largest_upload_and_its_form():
+    assert ProxiedSite().body_mebibytes == 180
+    larger = ProxiedSite(max_image_bytes=100 * 2**20, max_video_bytes=2**30)
+    assert larger.body_mebibytes == 1440
+    assert "client_max_body_size 1440m;" in render("nginx", larger)
+
+
+@pytest.mark.parametrize("proxy", EDGE_SETTINGS)
+def test_the_settings_that_it_requires_are_in_its_comment(proxy):
+    text = render(proxy, ProxiedSite())
+    assert f'edge.trusted_proxies = "{EDGE_SETTINGS[proxy]["trusted_proxies"]}"' in text
+    assert ("edge.proxy_protocol = true" in text) == ("proxy_protocol" in EDGE_SETTINGS[proxy])
