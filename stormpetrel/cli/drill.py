@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FELL_SHORT = 1
 TERMINATED = 143
 """The code that shells report for a process ended by SIGTERM."""
-SCENARIOS = ("smoke", "august-2009", "april-2026", "storm", "only", "again")
+SCENARIOS = ("smoke", "august-2009", "april-2026", "storm", "mixed", "only", "again")
 MODES = ("full", "off", "per-address", "bounded", "overcompensate")
 WHOLE = 1000
 """Number of steps in the progress of a run."""
@@ -54,6 +54,7 @@ def add_commands(commands: Commands[Any]) -> None:
         metavar="SCENARIO",
         choices=SCENARIOS,
         help="smoke (1 minute), august-2009 (5 minutes), april-2026 (4 minutes), storm (every vector), "
+        "mixed (vectors and rates that the seed draws), "
         "only VECTOR …, or again: print the scores of --lines FILE again",
     )
     parser.add_argument("vectors", metavar="VECTOR", nargs="*", help="with only: A1 to A21")
@@ -104,6 +105,8 @@ def _scenario(args: argparse.Namespace, seed: int) -> Scenario:
             return scenario.april_2026(scale=scale)
         case "storm":
             return scenario.storm(seed=seed, scale=scale)
+        case "mixed":
+            return scenario.mixed(seed=seed, scale=scale)
     if not args.vectors:
         raise SetupError("only needs vectors: A1 to A21")
     try:

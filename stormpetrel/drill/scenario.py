@@ -13,6 +13,8 @@ VECTORS = (
 )
 """All vectors. Their rates are defined in drill/vectors/ and multiplied by the phase's scale."""
 CALM = "calm"
+MIXED_LEAST, MIXED_MOST = 0.25, 4.0
+"""The factors between which `mixed` draws the rate of a vector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,25 @@ def storm(*, seed: int, scale: float = 1.0) -> Scenario:
     ]
     rng.shuffle(steps)
     return build("storm", (20, CALM, ()), *steps, (30, "calm again", ()))
+
+
+def mixed(*, seed: int, scale: float = 1.0) -> Scenario:
+    """Return attacks that `seed` draws, so that nothing can be tuned to them: which vectors, and how hard.
+
+    Eight phases of 20 s with one to three vectors each, every one at MIXED_LEAST to MIXED_MOST times its rate, evenly
+    by the logarithm; their connections are bounded as in every phase (vectors/catalogue.py).
+    """
+    rng = Random(f"mixed {seed}")  # noqa: S311 - an attack, not a secret
+    names = [name for name in VECTORS if name != "A17"]
+    steps: list[tuple[float, str, Sequence[tuple[str, float]]]] = []
+    for _ in range(8):
+        drawn = sorted(rng.sample(names, rng.randint(1, 3)), key=names.index)
+        factors = [MIXED_LEAST * (MIXED_MOST / MIXED_LEAST) ** rng.random() for _ in drawn]
+        label = "+".join(f"{name} x{factor:.1f}" for name, factor in zip(drawn, factors, strict=True))
+        steps.append(
+            (20, label, [(name, factor * scale) for name, factor in zip(drawn, factors, strict=True)])
+        )
+    return build("mixed", (20, CALM, ()), *steps, (30, "calm again", ()))
 
 
 def only(names: Sequence[str], *, scale: float = 1.0, seconds: float = 40.0) -> Scenario:

@@ -67,7 +67,8 @@ class KeptShare:
 @dataclass(frozen=True, slots=True)
 class CollateralScore:
     """G2. Known identities: their number, and the names of those refused at least once. Counts by channel, by
-    application, of members on shared addresses and of members on their own."""
+    application, of members on shared addresses and of members on their own. `requests`: of known identities,
+    retries included, that were not refused."""
 
     known: int
     refused: tuple[str, ...]
@@ -75,6 +76,7 @@ class CollateralScore:
     by_app: dict[str, KeptShare]
     shared: KeptShare
     own: KeptShare
+    requests: KeptShare
 
     @property
     def share(self) -> float:
@@ -202,6 +204,7 @@ def collateral(lines: Sequence[Line]) -> CollateralScore:
         by_app=_people_kept([one for one in known if one.app], lambda one: one.app),
         shared=_people_kept(members, lambda one: str(one.address_kind != "own")).get("True", KeptShare(0, 0)),
         own=_people_kept(members, lambda one: str(one.address_kind != "own")).get("False", KeptShare(0, 0)),
+        requests=KeptShare(sum(one.outcome != REFUSED for one in known), len(known)),
     )
 
 

@@ -59,6 +59,12 @@ def _worst(runs: Sequence[Scores], channel: str) -> tuple[float, str]:
     return min(found, default=(100.0, ""))
 
 
+def _refused_requests(kept: KeptShare) -> str:
+    refused = kept.asked - kept.ok
+    per = f"{100_000 * refused / kept.asked:.0f}" if kept.asked else "0"
+    return f"{refused:,} of {kept.asked:,} requests of known users refused, {per} per 100,000"
+
+
 def score_rows(runs: Sequence[Scores]) -> list[tuple[str, str]]:
     """Return the scores G2 to G9, each with its value in words."""
     refused = {name for one in runs for name in one.collateral.refused}
@@ -66,6 +72,7 @@ def score_rows(runs: Sequence[Scores]) -> list[tuple[str, str]]:
     apps = _worst_app(runs)
     return [
         ("G2 collateral", f"{len(refused)} of {known} known users refused at least once{apps}"),
+        ("G2 requests", _refused_requests(pooled([one.collateral.requests for one in runs]))),
         ("G2 shared : own", _number([one.collateral.shared_to_own for one in runs], "times")),
         ("G3 mitigated in", _number([one.mitigated_s for one in runs], "s")),
         (

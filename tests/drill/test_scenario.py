@@ -19,6 +19,7 @@ ALL = [
     scenario.august_2009(),
     scenario.april_2026(),
     *(scenario.storm(seed=seed) for seed in range(5)),
+    *(scenario.mixed(seed=seed) for seed in range(5)),
     scenario.only(["A7"]),
 ]
 
@@ -109,3 +110,18 @@ def test_every_kind_of_line_can_be_read_again(tmp_path: Path) -> None:
         FoundPost("grüße", 1),
         CpuUsage(1.0, 2.0, 3.0, 120.0),
     ]
+
+
+def test_a_mixed_attack_is_drawn_by_its_seed_from_all_vectors_within_the_bounds_of_their_rates() -> None:
+    assert scenario.mixed(seed=1) == scenario.mixed(seed=1) != scenario.mixed(seed=2)
+    drawn: set[str] = set()
+    for seed in range(40):
+        attacks = [phase for phase in scenario.mixed(seed=seed, scale=2.0).phases if phase.vectors]
+        assert len(attacks) == 8
+        for phase in attacks:
+            names = [name for name, _ in phase.vectors]
+            assert 1 <= len(names) == len(set(names)) <= 3
+            assert all(0.5 <= factor <= 8.0 for _, factor in phase.vectors)
+            drawn.update(names)
+    # A17 kills processes: that is not a kind of traffic.
+    assert drawn == set(scenario.VECTORS) - {"A17"}

@@ -106,6 +106,8 @@ def test_collateral_is_known_people_who_were_refused_once_or_more_often() -> Non
     assert got.by_app == {"Ivory": KeptShare(2, 2), "Tusky": KeptShare(0, 1)}
     assert got.by_channel == {"apps": KeptShare(2, 3)}
     assert got.share == pytest.approx(1 / 3)
+    # Retries count, strangers and the calm do not.
+    assert got.requests == KeptShare(2, 4)
 
 
 @pytest.mark.parametrize(

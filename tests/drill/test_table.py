@@ -55,8 +55,21 @@ def test_rows_pool_what_was_asked_and_name_the_worst_phase() -> None:
 
 def test_every_goal_has_a_row_and_applications_that_were_hit_are_named() -> None:
     rows = dict(table.score_rows([run(line(11, REFUSED, contract=False), line(12, who="tim", app="Ivory"))]))
-    assert [name.split()[0] for name in rows] == ["G2", "G2", "G3", "G3", "G4", "G5", "G5", "G7", "G8", "G9"]
+    assert [name.split()[0] for name in rows] == [
+        "G2",
+        "G2",
+        "G2",
+        "G3",
+        "G3",
+        "G4",
+        "G5",
+        "G5",
+        "G7",
+        "G8",
+        "G9",
+    ]
     assert rows["G2 collateral"] == "1 of 2 known users refused at least once; by app: Tusky 1"
+    assert rows["G2 requests"] == "1 of 2 requests of known users refused, 50000 per 100,000"
     assert rows["G8 contract kept"].startswith("0.0 % of 1 ")
 
 
