@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OTHER_SUBJECTS = {
     "tests/journeys/": "several parts together: a user's whole way, real clients, kills, sweeps over all routes",
     "tests/deploy/": "the configurations in deploy/, with each proxy in front of a server",
+    "tests/drill/test_front_with_tls.py": "drill/fronts.py, run.py and engine.py, through each proxy with TLS",
     "tests/edge/": "files of edge/ in several combinations",
     "tests/test_documents.py": "docs/ and the documents at the root",
     "tests/test_house.py": "the rules of CONTRIBUTING.md",

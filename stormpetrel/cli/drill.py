@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from stormpetrel.cli.output import Progress, print_json, print_table
 from stormpetrel.cli.parser import Commands, add_command, whole_number
+from stormpetrel.cli.proxy import PROXIES
 from stormpetrel.errors import EnvironmentFailure, SetupError
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ FELL_SHORT = 1
 TERMINATED = 143
 """The code that shells report for a process ended by SIGTERM."""
 SCENARIOS = ("smoke", "august-2009", "april-2026", "storm", "mixed", "only", "again")
+FRONTS = ("none", *PROXIES)
 MODES = ("full", "off", "per-address", "bounded", "overcompensate")
+BEHIND = " behind "
+"""Parts mode and front in the name of a column."""
 WHOLE = 1000
 """Number of steps in the progress of a run."""
 SEEDS = 3
@@ -68,10 +72,17 @@ def add_commands(commands: Commands[Any]) -> None:
     )
     parser.add_argument("--mode", choices=MODES, default="full", help="mode of the shield (default full)")
     parser.add_argument(
+        "--front",
+        choices=FRONTS,
+        default="none",
+        help="put this proxy in front of the instance, configured as in deploy/; all clients then speak TLS to it "
+        "(default none)",
+    )
+    parser.add_argument(
         "--compare",
         action="store_true",
-        help="also run the drill, one seed each, in every other mode of the shield, and with nginx and HAProxy in "
-        "front of mode off",
+        help="also run the drill, one seed each, in every other mode of the shield, without --front, and with nginx "
+        "and HAProxy in front of mode off",
     )
     parser.add_argument(
         "--scale",
@@ -123,7 +134,7 @@ def _again(args: argparse.Namespace) -> list[tuple[str, list[Result]]]:
     found: dict[str, list[Result]] = {}
     try:
         for one in results(Path(args.lines)):
-            found.setdefault(one.run.front or one.run.mode, []).append(one)
+            found.setdefault(one.run.column, []).append(one)
     except (ValueError, TypeError, KeyError) as error:
         raise SetupError(f"{args.lines} does not contain drill lines: {error}") from error
     if not found:
@@ -137,7 +148,9 @@ def _run_all(args: argparse.Namespace) -> list[tuple[str, list[Result]]]:
         if not Path(path).absolute().parent.is_dir():
             raise SetupError(f"{path}: no such directory")
     _scenario(args, args.seed)
-    names = [args.mode, *_others(args.mode)] if args.compare else [args.mode]
+    names = [_first(args)]
+    if args.compare:
+        names += _others(names[0])
     if args.lines:
         Path(args.lines).write_text("", encoding="utf-8")
     # On SIGTERM, it still has to stop an instance and remove a directory.
@@ -179,11 +192,22 @@ def side_by_side(
     return found
 
 
-def _others(mode: str) -> list[str]:
+def _first(args: argparse.Namespace) -> str:
+    """Return the name of the first column: the mode, and its front. Raise SetupError if that is not installed."""
+    from stormpetrel.drill.fronts import missing
+
+    if args.front == "none":
+        return str(args.mode)
+    if problem := missing(args.front):
+        raise SetupError(problem)
+    return f"{args.mode}{BEHIND}{args.front}"
+
+
+def _others(first: str) -> list[str]:
     """Return every other mode and every installed front; report missing fronts."""
     from stormpetrel.drill.fronts import FRONTS, missing
 
-    names = [name for name in MODES if name != mode]
+    names = [name for name in MODES if name != first]
     for front in FRONTS:
         if problem := missing(front):
             print(f"stormpetrel: skipped: {problem}", file=sys.stderr)
@@ -217,7 +241,10 @@ def _prepare(args: argparse.Namespace, base: Path) -> Setting:
 def _run(args: argparse.Namespace, setting: Setting, directory: Path, name: str, seed: int) -> Result:
     from stormpetrel.drill.run import run
 
-    is_front = name not in MODES
+    mode, _, front = name.partition(BEHIND)
+    has_tls = bool(front)
+    if mode not in MODES:
+        mode, front = "off", mode
     with _progress(f"drill {args.scenario}, {name}, seed {seed}") as progress:
 
         def tell(moment: RunProgress) -> None:
@@ -228,8 +255,9 @@ def _run(args: argparse.Namespace, setting: Setting, directory: Path, name: str,
             setting,
             directory,
             scenario=_scenario(args, seed),
-            mode="off" if is_front else name,
-            front=name if is_front else "",
+            mode=mode,
+            front=front,
+            has_tls=has_tls,
             seed=seed,
             scale=args.scale / 100,
             tell=tell,
@@ -261,6 +289,8 @@ def _show(args: argparse.Namespace, columns: list[tuple[str, list[Result]]]) -> 
 
         write_report(Path(args.report), columns)
     runs = scored[0][1]
+    first = columns[0][1][0].run
+    front = first.front if first.has_tls else ""
     vectors = {
         vector for one in columns[0][1] for phase in one.run.scenario.phases for vector, _ in phase.vectors
     }
@@ -272,18 +302,23 @@ def _show(args: argparse.Namespace, columns: list[tuple[str, list[Result]]]) -> 
                 "valid": not invalid,
                 "invalid": invalid,
                 "scenario": columns[0][1][0].run.scenario.name,
+                "front": front,
                 "runs": {name: [table.as_json(one) for one in scores] for name, scores in scored},
                 "fell_short": [f"{one.goal} {one.what}" for one in short],
-                "kept": table.kept_line(runs),
+                "kept": table.kept_line(runs, behind=front),
             }
         )
     else:
-        _print(scored, short_lines=table.shortfall_lines(short), invalid=invalid)
+        _print(scored, front=front, short_lines=table.shortfall_lines(short), invalid=invalid)
     return FELL_SHORT if short or invalid else 0
 
 
 def _print(
-    scored: Sequence[tuple[str, Sequence[Scores]]], *, short_lines: Sequence[str], invalid: Sequence[str]
+    scored: Sequence[tuple[str, Sequence[Scores]]],
+    *,
+    front: str,
+    short_lines: Sequence[str],
+    invalid: Sequence[str],
 ) -> None:
     from stormpetrel.drill import table
 
@@ -303,4 +338,4 @@ def _print(
     print()
     for line in short_lines:
         print(line)
-    print(table.kept_line(runs))
+    print(table.kept_line(runs, behind=front))

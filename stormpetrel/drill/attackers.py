@@ -29,6 +29,7 @@ from stormpetrel.drill.engine import Engine, Fire, Tally
 from stormpetrel.drill.loopback import Address, TrafficBudget, resolve
 from stormpetrel.drill.record import AttackSecond, write
 from stormpetrel.drill.scenario import Phase
+from stormpetrel.drill.tls import TlsName
 from stormpetrel.drill.vectors.attack_requests import Form, World, scattered
 from stormpetrel.drill.vectors.catalogue import CATALOGUE, within_cap
 from stormpetrel.drill.vectors.heads import BROWSERS, browse
@@ -50,6 +51,7 @@ class AttackPlan:
     `community`: path of the file written by community.save. `begin_s`: second 0 of the run on the machine's
     monotonic clock; 0 means as soon as the process is ready. `connections`, `seconds`: the budget. `pids`:
     the processes that A17 may kill, by the names of vectors/kills.py. `sms_port`: the instance's port for webhooks.
+    `certificate`: path of the front's certificate for `host_header`; empty without a front.
     """
 
     host: str
@@ -63,6 +65,7 @@ class AttackPlan:
     seconds: float
     pids: dict[str, int]
     sms_port: int = 0
+    certificate: str = ""
 
     def to_json(self) -> str:
         """Return the plan as JSON text."""
@@ -83,14 +86,15 @@ def attack(plan_path: Path, out_path: Path) -> None:
     """Carry out the plan and return when it is over. Raise NotLoopback before anything is sent."""
     plan = AttackPlan.from_json(plan_path.read_text(encoding="utf-8"))
     target = resolve(plan.host, plan.port)
-    community = load(Path(plan.community))
+    community = load(Path(plan.community), https=bool(plan.certificate))
+    tls = TlsName(Path(plan.certificate), plan.host_header) if plan.certificate else None
     killer = Killer(plan.pids)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     budget = TrafficBudget.of(connections=plan.connections, seconds=_PREPARING_S)
     forms: tuple[Form, ...] = ()
     if FORM_VECTORS & {name for phase in plan.phases for name, _ in phase.vectors}:
-        forms = asyncio.run(fetch_forms(target, plan.host_header, budget))
+        forms = asyncio.run(fetch_forms(target, plan.host_header, budget, tls))
     # Everything allocated so far lives until the end: keep the collector from scanning a thousand people
     # repeatedly.
     gc.freeze()
@@ -104,6 +108,7 @@ def attack(plan_path: Path, out_path: Path) -> None:
             each_second=Clerk(out).each_second,
             kill=killer.kill,
             sms=resolve(plan.host, plan.sms_port),
+            tls=tls,
         )
         engine.run(fires(plan, community, forms), seconds=plan.seconds)
 
@@ -133,13 +138,21 @@ def _fires_of(name: str, world: World, phase: Phase, rng: Random) -> Iterator[Fi
         yield Fire(phase.start_s + attack_request.at_s, phase.end_s, name, attack_request, most)
 
 
-async def fetch_forms(target: Address, host: str, budget: TrafficBudget) -> tuple[Form, ...]:
+async def fetch_forms(
+    target: Address, host: str, budget: TrafficBudget, tls: TlsName | None = None
+) -> tuple[Form, ...]:
     """Fetch up to FORMS sign-in forms, each from a different address; failed fetches are left out."""
     found = []
     for number in range(FORMS):
         source = scattered(164, 1, number)
         try:
-            exchange = await connect(target, source=source, budget=budget, timeout_s=_FORM_TIMEOUT_S)
+            exchange = await connect(
+                target,
+                source=source,
+                budget=budget,
+                timeout_s=_FORM_TIMEOUT_S,
+                tls=tls.client() if tls is not None else None,
+            )
         except (OSError, TimeoutError):
             continue
         try:
@@ -177,6 +190,7 @@ class Clerk:
                 tally.failed,
                 tally.connections,
                 self._cpu_s - before_s if number == 0 else 0.0,
+                tally.skipped,
             )
             for number, (name, tally) in enumerate(tallies.items())
         ]

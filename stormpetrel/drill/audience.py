@@ -43,6 +43,7 @@ class StreamClient:
         self.heard: dict[bytes, float] = {}
         self.excused_until_s = 0.0
         self._rng = rng
+        self._tls = course.tls_client()
         self._exchange: Exchange | None = None
         self._buffer = b""
         self._closing = False
@@ -96,6 +97,7 @@ class StreamClient:
                 source=self.member.address,
                 budget=self.course.budget,
                 timeout_s=CONNECT_PATIENCE_S,
+                tls=self._tls,
             )
             self._buffer = b""
             answer = await exchange.stream(

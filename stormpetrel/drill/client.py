@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from stormpetrel.drill.judge import ExpectedRequest, ResponseVerdict, judge
 from stormpetrel.drill.loopback import Address, BudgetSpent, TrafficBudget
 from stormpetrel.drill.record import FAILED, LATE, OK, REFUSED, TIMEOUT, Line
+from stormpetrel.drill.tls import TlsClient, TlsName
 from stormpetrel.drill.wire import Broken, Exchange, WireResponse, connect, request
 
 IMPATIENT_SHARE = 0.1
@@ -30,7 +31,10 @@ RETRY_UNASKED_S = 3.0
 
 @dataclass(slots=True)
 class Course:
-    """Settings that all clients of a run share: target, start, budget, and the function that takes lines."""
+    """Settings that all clients of a run share: target, start, budget, and the function that takes lines.
+
+    `tls`: how the front is reached; None: without TLS.
+    """
 
     target: Address
     host: str
@@ -38,11 +42,16 @@ class Course:
     budget: TrafficBudget
     phase_at: Callable[[float], str]
     put: Callable[[Line], None]
+    tls: TlsName | None = None
 
     @property
     def origin(self) -> str:
         """Return the origin as a browser names it."""
-        return f"http://{self.host}"
+        return f"http://{self.host}" if self.tls is None else f"https://{self.host}"
+
+    def tls_client(self) -> TlsClient | None:
+        """Return the TLS memory of a new client; None without TLS."""
+        return None if self.tls is None else self.tls.client()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +83,7 @@ class Client:
         self.impatient = impatient
         self.jar: dict[str, str] = {}
         self._headers = headers
+        self._tls = course.tls_client()
         self._kept: Exchange | None = None
         self._hold_until_s = 0.0
         self._retrying: set[asyncio.Task[WireResponse | None]] = set()
@@ -164,7 +174,11 @@ class Client:
         left_s = max(0.01, deadline_s - time.monotonic())
         try:
             exchange = await connect(
-                self.course.target, source=self.address, budget=self.course.budget, timeout_s=left_s
+                self.course.target,
+                source=self.address,
+                budget=self.course.budget,
+                timeout_s=left_s,
+                tls=self._tls,
             )
         except BudgetSpent as error:
             raise OSError(str(error)) from error

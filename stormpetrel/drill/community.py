@@ -27,6 +27,7 @@ HOMES = {
 """Kind of legitimate people → prefix of their addresses. Vectors have 127.128.0.0/9 to themselves, except
 those that hide behind a shared address (A6, A16)."""
 ATTACKERS_HOME = "127.200"
+HTTPS_PREFIX = "__Host-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +106,10 @@ def save(community: Community, path: Path) -> None:
     path.write_text(json.dumps(asdict(community)), encoding="utf-8")
 
 
-def load(path: Path) -> Community:
-    """Return the community that `save` wrote."""
+def load(path: Path, *, https: bool = False) -> Community:
+    """Return the community that `save` wrote. `https`: the instance is reached by https, so that its cookies have
+    the prefix that binds them to the host (RFC 6265bis §4.1.3.2).
+    """
     raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     victim, shared = raw["victim"], raw["shared"]
     return Community(
@@ -119,7 +122,9 @@ def load(path: Path) -> Community:
         shared=SharedAddresses(**{name: tuple(addresses) for name, addresses in shared.items()}),
         names=tuple(raw["names"]),
         tags=tuple(raw["tags"]),
-        cookies=raw["cookies"],
+        cookies={
+            kind: f"{HTTPS_PREFIX}{name}" if https and name else name for kind, name in raw["cookies"].items()
+        },
         listens={listener: tuple(posters) for listener, posters in raw.get("listens", {}).items()},
         texts={poster: tuple(readers) for poster, readers in raw.get("texts", {}).items()},
     )

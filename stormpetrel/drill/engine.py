@@ -3,6 +3,9 @@
 Open loop: an attack request is fired at its time, whatever happened to earlier ones. No event library, because
 all the work for a new connection (socket, bind, connect, send, receive, close) must cost less here than on the
 server, or the drill would measure itself: 80 µs for a connection that sends nothing, 200 µs with a page read.
+
+Behind a front all of them speak TLS. A handshake costs this side 800 µs, so HANDSHAKES_PER_S (tls.py) bounds them,
+and a source that sent a single request keeps its connection for its next one, as attack tools do.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import contextlib
 import heapq
 import select
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +22,7 @@ from dataclasses import dataclass
 
 from stormpetrel.drill.answer_reader import AnswerReader
 from stormpetrel.drill.loopback import Address, BudgetSpent, TrafficBudget, start_socket
+from stormpetrel.drill.tls import HandshakeBudget, TlsName
 from stormpetrel.drill.vectors.attack_requests import AttackRequest, Behaviour
 
 ANSWER_TIMEOUT_S = 10.0
@@ -38,12 +43,14 @@ class Tally:
 
     `sent`: requests, or connections that send no request. `ok`: answered, or held open for the wanted time.
     `refused`: 403, 408, 429, 503, or a held connection that the server ended. `failed`: no answer, or a 5xx.
+    `skipped`: not sent: too late, too many sockets open, or no handshake left.
     """
 
     sent: int = 0
     ok: int = 0
     refused: int = 0
     failed: int = 0
+    skipped: int = 0
     connections: int = 0
 
 
@@ -62,10 +69,22 @@ class _AttackConnection:
     """`position`: index of the current request, or of the next byte to drip. `serial`: timers set under an
     older serial are void."""
 
-    __slots__ = ("answer", "fire", "is_asking", "pending", "position", "serial", "sock", "tally")
+    __slots__ = (
+        "answer",
+        "fd",
+        "fire",
+        "is_asking",
+        "is_shaking",
+        "pending",
+        "position",
+        "serial",
+        "sock",
+        "tally",
+    )
 
     def __init__(self, sock: socket.socket, fire: Fire, tally: Tally) -> None:
         self.sock = sock
+        self.fd = sock.fileno()
         self.fire = fire
         self.tally = tally
         self.answer = AnswerReader()
@@ -73,6 +92,7 @@ class _AttackConnection:
         self.serial = 0
         self.pending = b""
         self.is_asking = False
+        self.is_shaking = False
 
 
 class Engine:
@@ -87,10 +107,12 @@ class Engine:
         each_second: Callable[[int, dict[str, Tally]], None],
         kill: Callable[[str], bool] = lambda name: False,
         sms: Address | None = None,
+        tls: TlsName | None = None,
     ) -> None:
         """`begin_s`: monotonic time of second 0. `kill`: carries out a KILL attack request; False if it fails.
 
-        `sms`: the target of attack requests at the port for webhooks; None: the other target.
+        `sms`: the target of attack requests at the port for webhooks; None: the other target. `tls`: how the front
+        is reached; None: without TLS.
         """
         self._target = target
         self._budget = budget
@@ -98,6 +120,8 @@ class Engine:
         self._each_second = each_second
         self._kill = kill
         self._sms = sms or target
+        self._tls = tls
+        self._handshakes = HandshakeBudget()
         self._poll = select.epoll()
         self._open: dict[int, _AttackConnection] = {}
         self._idle: dict[str, list[_AttackConnection]] = {}
@@ -106,7 +130,7 @@ class Engine:
         self._tallies: dict[str, Tally] = {}
         self._second = 0
         self.skipped = 0
-        """Attack requests that were skipped: too late, or too many sockets open."""
+        """Attack requests that were skipped: too late, too many sockets open, or too many handshakes."""
 
     def run(self, fires: Iterator[Fire], *, seconds: float) -> None:
         """Fire all attack requests until `seconds` are over or the budget is spent, then close all connections."""
@@ -159,7 +183,7 @@ class Engine:
         if self._tallies:
             self._each_second(second, self._tallies)
         for name, tally in tuple(self._tallies.items()):
-            tally.sent = tally.ok = tally.refused = tally.failed = 0
+            tally.sent = tally.ok = tally.refused = tally.failed = tally.skipped = 0
             if not tally.connections:
                 del self._tallies[name]
 
@@ -189,14 +213,19 @@ class Engine:
                 tally.failed += 1
             return
         if now_s - fire.at_s > MAX_LAG_S or (fire.most and tally.connections >= fire.most):
+            tally.skipped += 1
             self.skipped += 1
             return
-        kept = self._idle.get(attack_request.keep) if attack_request.keep else None
+        kept = self._idle.get(self._keep_of(attack_request))
         if kept:
             connection = kept.pop()
             connection.fire = fire
             connection.position = 0
             self._ask(connection)
+            return
+        if self._needs_tls(attack_request) and not self._handshakes.take(now_s):
+            tally.skipped += 1
+            self.skipped += 1
             return
         try:
             target = self._sms if attack_request.is_sms else self._target
@@ -211,10 +240,11 @@ class Engine:
         if attack_request.behaviour is Behaviour.RESET:
             self._vanish(connection)
             return
-        self._open[sock.fileno()] = connection
+        self._open[connection.fd] = connection
         tally.connections += 1
         if is_connected:
             self._poll.register(sock, select.EPOLLIN)
+            self._later(connection, now_s + ANSWER_TIMEOUT_S)
             self._on_connected(connection)
         else:
             self._poll.register(sock, select.EPOLLOUT)
@@ -224,12 +254,54 @@ class Engine:
         sock = connection.sock
         connection.tally.sent += 1
         with contextlib.suppress(OSError):
-            if connection.fire.attack_request.requests:
+            # Behind a front, this connection is gone before its handshake.
+            if connection.fire.attack_request.requests and self._tls is None:
                 sock.send(connection.fire.attack_request.requests[0])
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         sock.close()
 
+    def _needs_tls(self, attack_request: AttackRequest) -> bool:
+        return (
+            self._tls is not None
+            and not attack_request.is_sms
+            # These end, or stay silent, before the first byte of a handshake.
+            and attack_request.behaviour not in (Behaviour.RESET, Behaviour.SILENT)
+        )
+
+    def _keep_of(self, attack_request: AttackRequest) -> str:
+        """Return the word under which the connection is kept for reuse; "" if it is not."""
+        if self._tls is None or attack_request.keep:
+            return attack_request.keep
+        is_single = attack_request.behaviour is Behaviour.ASK and len(attack_request.requests) == 1
+        return attack_request.source if is_single and not attack_request.is_sms else ""
+
+    def _shake(self, connection: _AttackConnection) -> None:
+        """Go on with the handshake, as far as the front has answered."""
+        sock = connection.sock
+        try:
+            if not connection.is_shaking:
+                assert self._tls is not None
+                connection.is_shaking = True
+                sock = connection.sock = self._tls.context.wrap_socket(
+                    sock, server_hostname=self._tls.name, do_handshake_on_connect=False
+                )
+            assert isinstance(sock, ssl.SSLSocket)
+            sock.do_handshake()
+        except ssl.SSLWantReadError:
+            return
+        except OSError:
+            self._end(connection)
+            return
+        connection.is_shaking = False
+        self._talk(connection)
+
     def _on_connected(self, connection: _AttackConnection) -> None:
+        if self._needs_tls(connection.fire.attack_request):
+            self._shake(connection)
+        else:
+            self._talk(connection)
+
+    def _talk(self, connection: _AttackConnection) -> None:
         attack_request = connection.fire.attack_request
         now_s = time.monotonic() - self._begin_s
         match attack_request.behaviour:
@@ -260,7 +332,7 @@ class Engine:
         """Send `data`; return False if the connection broke, after closing and counting it."""
         try:
             sent = connection.sock.send(data)
-        except BlockingIOError:
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             sent = 0
         except OSError:
             self._end(connection)
@@ -274,6 +346,9 @@ class Engine:
 
     def _on_timer(self, connection: _AttackConnection, now_s: float) -> None:
         attack_request = connection.fire.attack_request
+        if connection.is_shaking:
+            self._end(connection)
+            return
         match attack_request.behaviour:
             case Behaviour.SLOW_SEND:
                 position = connection.position
@@ -295,15 +370,15 @@ class Engine:
         if events & select.EPOLLOUT and not self._on_writable(connection):
             return
         if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP):
+            if connection.is_shaking:
+                self._shake(connection)
+                return
             if connection.fire.attack_request.behaviour is Behaviour.NO_READ:
                 self._end(connection)
                 return
-            try:
-                data = connection.sock.recv(_READ_BYTES)
-            except BlockingIOError:
+            data = _read(connection.sock)
+            if data is None:
                 return
-            except OSError:
-                data = b""
             if data:
                 self._on_data(connection, data)
             else:
@@ -356,8 +431,8 @@ class Engine:
         elif connection.position + 1 < len(attack_request.requests):
             connection.position += 1
             self._later(connection, time.monotonic() - self._begin_s + attack_request.pace_s)
-        elif attack_request.keep:
-            self._idle.setdefault(attack_request.keep, []).append(connection)
+        elif keep := self._keep_of(attack_request):
+            self._idle.setdefault(keep, []).append(connection)
         else:
             self._close(connection)
 
@@ -394,13 +469,22 @@ class Engine:
         self._close(connection)
 
     def _close(self, connection: _AttackConnection) -> None:
-        fd = connection.sock.fileno()
-        if fd < 0:
+        # Not asked of the socket: it is detached if wrapping it in TLS failed.
+        if self._open.pop(connection.fd, None) is None:
             return
         connection.serial += 1
-        kept = self._idle.get(connection.fire.attack_request.keep)
+        kept = self._idle.get(self._keep_of(connection.fire.attack_request))
         if kept and connection in kept:
             kept.remove(connection)
-        del self._open[fd]
         connection.tally.connections -= 1
         connection.sock.close()
+
+
+def _read(sock: socket.socket) -> bytes | None:
+    """Return what came; b"" at the end of the connection; None if nothing came."""
+    try:
+        return sock.recv(_READ_BYTES)
+    except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        return None
+    except OSError:
+        return b""

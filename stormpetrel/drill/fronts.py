@@ -1,8 +1,9 @@
-"""nginx and HAProxy, as operators put them in front of a server without a shield, for `--compare`.
+"""Proxies in front of the instance: as operators put them in front of a server without a shield, for `--compare`,
+and as in deploy/, for `--front`.
 
-Both are the distribution's packages, configured as their makers advise. They run in a temporary directory on
-a free loopback port and are stopped by pid. They pass the client's address in X-Forwarded-For; the server
-trusts it if its trusted proxy is 127.0.0.1.
+All are the distribution's packages. They run in a temporary directory on a free loopback port and are stopped by
+pid. For `--compare`, nginx and HAProxy are configured as their makers advise; they pass the client's address in
+X-Forwarded-For, and the server trusts it if its trusted proxy is 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-START_TIMEOUT_S = 10.0
+from stormpetrel.drill.tls import make_certificate
+from stormpetrel.proxies.site import EDGE_SETTINGS, ProxiedSite
+from stormpetrel.proxies.trial import ProxyTrial, environment
+from stormpetrel.proxies.versions import program
+
+START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 10.0
-_SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
-"""Where distributions install servers; not in every user's PATH."""
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -32,11 +36,15 @@ class FrontUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """A running front. `port`: where clients connect; `pid`: its main process, whose children do the work."""
+    """A running front. `port`: where clients connect; `pid`: its main process, whose children do the work.
+
+    `certificate`: path of its certificate; None without TLS.
+    """
 
     name: str
     port: int
     pid: int
+    certificate: Path | None = None
 
     def cpu_s(self) -> float:
         """Return the CPU seconds used so far by it and its children; 0 for processes that ended."""
@@ -124,7 +132,7 @@ def nginx(*, upstream_port: int) -> Iterator[Front]:
 
     Raise FrontUnavailable if it is not installed or does not start.
     """
-    program = _program("nginx", package="nginx")
+    program = _program("nginx")
 
     def command(directory: Path, port: int) -> list[str]:
         files = _files()
@@ -159,7 +167,7 @@ def haproxy(*, upstream_port: int) -> Iterator[Front]:
 
     Raise FrontUnavailable if it is not installed or does not start.
     """
-    program = _program("haproxy", package="haproxy")
+    program = _program("haproxy")
 
     def command(directory: Path, port: int) -> list[str]:
         (directory / "haproxy.cfg").write_text(
@@ -182,21 +190,62 @@ FRONTS: dict[str, Callable[..., contextlib.AbstractContextManager[Front]]] = {
 """Name that `--compare` prints → context manager. Each takes `upstream_port`."""
 
 
+SHIPPED = tuple(EDGE_SETTINGS)
+"""Names that `--front` takes."""
+DOMAIN, STATUS_DOMAIN = "example.org", "status.example.org"
+"""Names of the instance behind a shipped front; clients get them from the plan, and nothing resolves them."""
+
+
+def settings_behind(name: str) -> dict[str, object]:
+    """Return the settings that the shipped configuration of `name` requires of the instance."""
+    edge = {f"edge_{key}": value for key, value in EDGE_SETTINGS[name].items()}
+    return {"public_url": f"https://{DOMAIN}", "status_public_url": f"https://{STATUS_DOMAIN}", **edge}
+
+
+@contextlib.contextmanager
+def shipped(name: str, *, upstream_port: int, status_port: int) -> Iterator[Front]:
+    """Run the front `name` of SHIPPED as in deploy/, with TLS, in front of the instance's two ports until the block
+    ends.
+
+    Raise FrontUnavailable if it is not installed or does not start.
+    """
+    _program(name)
+    with (
+        tempfile.TemporaryDirectory(prefix="stormpetrel-drill-certificate-") as kept,
+        free_port() as plain_port,
+    ):
+        certificate = Path(kept) / "front.pem"
+        make_certificate(certificate, (DOMAIN, STATUS_DOMAIN))
+
+        def command(directory: Path, port: int) -> list[str]:
+            # The front may run as another user, who cannot read the client's copy.
+            pem = directory / "front.pem"
+            shutil.copyfile(certificate, pem)
+            site = ProxiedSite(
+                DOMAIN, STATUS_DOMAIN, f"127.0.0.1:{upstream_port}", f"127.0.0.1:{status_port}"
+            )
+            # Two files for each client: its own connection, and the server's.
+            trial = ProxyTrial(directory, site, port, plain_port, pem, (_files() - 256) // 2)
+            return trial.command(name)
+
+        with _running(name, command) as front:
+            yield replace(front, certificate=certificate)
+
+
 def missing(name: str) -> str:
-    """Return one line that says how to install the front `name` of FRONTS; "" if it is installed."""
+    """Return one line that says how to install the front `name`; "" if it is installed."""
     try:
-        _program(name, package=name)
+        _program(name)
     except FrontUnavailable as error:
         return str(error)
     return ""
 
 
-def _program(name: str, *, package: str) -> str:
-    found = shutil.which(name) or shutil.which(name, path=_SBIN)
+def _program(name: str) -> str:
+    found = program(name)
     if found is None:
         raise FrontUnavailable(
-            f"{name} is not installed, so it is not compared; "
-            f"on Debian or Ubuntu: sudo apt-get install -y {package}"
+            f"{name} is not installed; on Debian or Ubuntu: sudo apt-get install -y {name}"
         )
     return found
 
@@ -208,10 +257,11 @@ def _running(name: str, command: Callable[[Path, int], list[str]]) -> Iterator[F
     directory.chmod(0o711)
     process: subprocess.Popen[bytes] | None = None
     try:
-        with _reserved_port() as port, open(directory / "output", "wb") as output:
+        with free_port() as port, open(directory / "output", "wb") as output:
             process = subprocess.Popen(
                 command(directory, port),
                 cwd=directory,
+                env=environment(directory),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -255,7 +305,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def _reserved_port() -> Iterator[int]:
+def free_port() -> Iterator[int]:
     """Yield a free port of 127.0.0.1 that the system gives to no other process until the block ends.
 
     A bound socket that does not listen reserves it. Both fronts can bind the same port because they set

@@ -33,6 +33,7 @@ from stormpetrel.drill.people_plan import PeoplePlan
 from stormpetrel.drill.phones import QUESTIONS, PhonePeople
 from stormpetrel.drill.record import Line, bill_json
 from stormpetrel.drill.search import look_for
+from stormpetrel.drill.tls import TlsName
 from stormpetrel.drill.wire import Broken, connect, request
 
 RATES_PER_S = {
@@ -356,7 +357,12 @@ class Crowd:
         headers = {"Authorization": f"Bearer {member.token}", "Connection": "close"}
         data = request("GET", "/api/v1/accounts/verify_credentials", host=self.course.host, headers=headers)
         with contextlib.suppress(OSError, Broken, TimeoutError):
-            exchange = await connect(self.course.target, source=member.address, budget=self.course.budget)
+            exchange = await connect(
+                self.course.target,
+                source=member.address,
+                budget=self.course.budget,
+                tls=self.course.tls_client(),
+            )
             try:
                 await exchange.send(data, timeout_s=wants.READ_PATIENCE_S)
             finally:
@@ -405,19 +411,22 @@ def arrivals(rng: Random, seconds: float, scale: float) -> list[tuple[float, str
 
 async def run(plan: PeoplePlan, out: TextIO) -> None:
     """Play the scenario, then look for every post."""
-    community = communities.load(Path(plan.community))
+    community = communities.load(Path(plan.community), https=bool(plan.certificate))
     seconds = plan.scenario.seconds
     course = Course(
         target=resolve(plan.host, plan.port),
-        host=f"{plan.host}:{plan.port}",
+        host=plan.name or f"{plan.host}:{plan.port}",
         start_s=plan.start_s,
         budget=TrafficBudget.of(
             connections=int((seconds + 120) * CONNECTIONS_PER_S), seconds=seconds + LEAD_S + 180
         ),
         phase_at=lambda t: plan.scenario.at(t).name,
         put=lambda line: _put(out, line),
+        tls=TlsName(Path(plan.certificate), plan.name) if plan.certificate else None,
     )
-    texting = replace(course, target=resolve(plan.host, plan.sms_port), host=f"{plan.host}:{plan.sms_port}")
+    texting = replace(
+        course, target=resolve(plan.host, plan.sms_port), host=f"{plan.host}:{plan.sms_port}", tls=None
+    )
     crowd = Crowd(course, community, plan.seed, texting=texting)
     carrier = SmsCarrier(texting.target, course.budget, crowd.phones.hear, cap_cents(seconds))
     rng = Random(f"drill arrivals {plan.seed}")  # noqa: S311 - when, not a secret

@@ -14,6 +14,7 @@ from stormpetrel.drill.scenario import Scenario, from_plain
 class PeoplePlan:
     """The process's orders. `start_s`: time.monotonic() of the run's second 0, the same in every process.
 
+    `name`: the front's name in its certificate, which is at the path `certificate`; empty without a front.
     `sms_port`: the instance's port for webhooks, 0 to leave out phones; `carrier_port`: of the carrier.
     """
 
@@ -26,6 +27,8 @@ class PeoplePlan:
     scale: float = 1.0
     sms_port: int = 0
     carrier_port: int = 0
+    name: str = ""
+    certificate: str = ""
 
     def save(self, path: Path) -> None:
         """Write the plan as JSON."""

@@ -95,7 +95,10 @@ class FoundPost:
 
 @dataclass(frozen=True, slots=True)
 class AttackSecond:
-    """One second of one vector. `cpu_s`: CPU of the attackers' process since the line before, or 0."""
+    """One second of one vector. `cpu_s`: CPU of the attackers' process since the line before, or 0.
+
+    `skipped`: requests of the plan that were not sent.
+    """
 
     t: float
     vector: str
@@ -105,6 +108,7 @@ class AttackSecond:
     failed: int
     connections: int
     cpu_s: float = 0.0
+    skipped: int = 0
 
     def to_json(self) -> str:
         """Return one line of JSON without a newline."""
@@ -118,6 +122,7 @@ class AttackSecond:
                 "failed": self.failed,
                 "connections": self.connections,
                 "cpu_s": round(self.cpu_s, 4),
+                "skipped": self.skipped,
             }
         )
 
@@ -154,20 +159,31 @@ class CarrierBill:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The first line of a run: its parameters. `front`: the proxy in front of the instance, or empty."""
+    """The first line of a run: its parameters. `front`: the proxy in front of the instance, or empty.
+
+    `has_tls`: the front is configured as in deploy/, with TLS; otherwise with the limits that its manual advises.
+    """
 
     scenario: Scenario
     mode: str
     front: str
     seed: int
     scale: float
+    has_tls: bool = False
+
+    @property
+    def column(self) -> str:
+        """Return the name of the run in tables: `full`, `full behind nginx`, or `nginx` for its own limits."""
+        if self.front:
+            return f"{self.mode} behind {self.front}" if self.has_tls else self.front
+        return self.mode
 
 
 @dataclass(frozen=True, slots=True)
 class CpuUsage:
     """CPU seconds of a whole run: people's and attackers' processes, the server, the total available.
 
-    `others_s`: of all other processes on the machine.
+    `others_s`: of all other processes on the machine. `front_s`: of the front, a part of `server_s`.
     """
 
     people_s: float
@@ -175,6 +191,7 @@ class CpuUsage:
     server_s: float
     available_s: float
     others_s: float = 0.0
+    front_s: float = 0.0
 
 
 Entry = Line | AttackSecond | FoundPost | PageLook | CarrierBill | CpuUsage | Run
@@ -206,6 +223,7 @@ def usage_json(usage: CpuUsage) -> str:
                 "server_s": round(usage.server_s, 3),
                 "available_s": round(usage.available_s, 3),
                 "others_s": round(usage.others_s, 3),
+                "front_s": round(usage.front_s, 3),
             }
         }
     )

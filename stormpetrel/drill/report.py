@@ -94,7 +94,7 @@ def _summary(columns: Columns, scored: Sequence[tuple[str, Sequence[Scores]]], *
     vectors = {vector for one in results for phase in one.run.scenario.phases for vector, _ in phase.vectors}
     short = shortfalls(runs, strangers_attack=bool(vectors & OWN_VECTORS))
     parts = [
-        f'<p class="kept">{escape(table.kept_line(runs))}</p>',
+        f'<p class="kept">{escape(table.kept_line(runs, behind=first.front if first.has_tls else ""))}</p>',
         f"<p>{escape(_named(name))}; seed{'s' if len(results) > 1 else ''} {seeds}; rates × {first.scale:g}; "
         f"{first.scenario.seconds:g} s a run.</p>",
     ]
@@ -270,7 +270,8 @@ _FRONTS = {
 
 
 def _named(column: str) -> str:
-    return _FRONTS.get(column, f"shield mode {column}")
+    has_tls = " behind " in column
+    return _FRONTS.get(column, f"shield mode {column}{', with TLS as in deploy/' if has_tls else ''}")
 
 
 def _shade(row: str, text: str) -> str:

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from stormpetrel.drill import attackers, carrier, people, place
+from stormpetrel.drill import attackers, carrier, fronts, people, place
 from stormpetrel.drill.audience import DEADLINE_S
+from stormpetrel.drill.fronts import Front
 from stormpetrel.drill.people_plan import PeoplePlan
 from stormpetrel.drill.place import Place, PlaceFailed, busy_s, cpu_s
 from stormpetrel.drill.record import (
@@ -117,14 +118,17 @@ def run(
     tell: Callable[[RunProgress], None],
     settings: Mapping[str, object] | None = None,
     front: str = "",
+    has_tls: bool = False,
 ) -> Result:
     """Run the scenario once in `directory`, which must be new, against an instance in the shield's `mode`.
 
-    `front`: a name of fronts.FRONTS to put in front of it, or empty. Raise PlaceFailed, RunFailed, or
-    FrontUnavailable.
+    `front`: a proxy to put in front of it, or empty; one of fronts.SHIPPED with `has_tls`, or else of fronts.FRONTS.
+    Raise PlaceFailed, RunFailed, or FrontUnavailable.
     """
-    # As the manuals recommend, the front passes the client's address and the server trusts it.
-    trust = {"edge_trusted_proxies": "127.0.0.1"} if front else {}
+    trust: Mapping[str, object] = {}
+    if front:
+        # As the manuals recommend, the front passes the client's address and the server trusts it.
+        trust = fronts.settings_behind(front) if has_tls else {"edge_trusted_proxies": "127.0.0.1"}
     with place.free_ports(1) as (carrier_port,):
         chosen = {
             "shield_mode": mode,
@@ -139,10 +143,8 @@ def run(
             environment=setting.environment,
             settings=chosen,
         ) as there:
-            with _front(front, there) as (port, front_cpu_s):
-                usage, looks = _both(
-                    setting, directory, there, (port, carrier_port), front_cpu_s, scenario, seed, tell
-                )
+            with _front(front, there, has_tls=has_tls) as door:
+                usage, looks = _both(setting, directory, there, door, carrier_port, scenario, seed, tell)
             if not there.is_running():
                 raise PlaceFailed(f"the instance stopped during the run: {there.last_words()}")
     lines: list[Line] = []
@@ -159,34 +161,40 @@ def run(
                 attacks.append(one)
             elif isinstance(one, CarrierBill):
                 bill = one
-    what = Run(scenario, mode, front, seed, scale)
+    what = Run(scenario, mode, front, seed, scale, has_tls)
     return Result(what, tuple(lines), tuple(attacks), tuple(found), usage, bill, looks)
 
 
 @contextmanager
-def _front(name: str, there: Place) -> Iterator[tuple[int, Callable[[], float]]]:
-    """Yield the port for clients and a function that returns the front's CPU time (part of the server's)."""
+def _front(name: str, there: Place, *, has_tls: bool) -> Iterator[Front | None]:
     if not name:
-        yield there.web.port, lambda: 0.0
+        yield None
         return
-    from stormpetrel.drill import fronts
-
-    with fronts.FRONTS[name](upstream_port=there.web.port) as front:
-        yield front.port, front.cpu_s
+    with (
+        fronts.shipped(name, upstream_port=there.web.port, status_port=there.status.port)
+        if has_tls
+        else fronts.FRONTS[name](upstream_port=there.web.port)
+    ) as front:
+        yield front
 
 
 def _both(
     setting: Setting,
     directory: Path,
     there: Place,
-    ports: tuple[int, int],
-    front_cpu_s: Callable[[], float],
+    front: Front | None,
+    carrier_port: int,
     scenario: Scenario,
     seed: int,
     tell: Callable[[RunProgress], None],
 ) -> tuple[CpuUsage, tuple[PageLook, ...]]:
-    """Run people and attackers, and read the status page. `ports`: the web's (or its front's), and the carrier's."""
-    port, carrier_port = ports
+    """Run people and attackers, and read the status page."""
+    port = there.web.port if front is None else front.port
+    certificate = f"{front.certificate}" if front is not None and front.certificate is not None else ""
+
+    def front_cpu_s() -> float:
+        return 0.0 if front is None else front.cpu_s()
+
     start_s = time.monotonic() + people.LEAD_S
     has_attack = any(phase.vectors for phase in scenario.phases)
     PeoplePlan(
@@ -198,12 +206,14 @@ def _both(
         start_s=start_s,
         sms_port=there.sms.port,
         carrier_port=carrier_port,
+        name=fronts.DOMAIN if certificate else "",
+        certificate=certificate,
     ).save(directory / "people.json")
     (directory / "attackers.json").write_text(
         attackers.AttackPlan(
             host=there.web.host,
             port=port,
-            host_header=f"{there.web.host}:{port}",
+            host_header=fronts.DOMAIN if certificate else f"{there.web.host}:{port}",
             community=str(setting.community),
             phases=scenario.phases,
             seed=seed,
@@ -212,6 +222,7 @@ def _both(
             seconds=scenario.seconds,
             pids=_killable(there),
             sms_port=there.sms.port,
+            certificate=certificate,
         ).to_json(),
         encoding="utf-8",
     )
@@ -221,10 +232,11 @@ def _both(
         for name in ("people", "attackers") if has_attack else ("people",):
             processes[name] = stack.enter_context(_process(name, directory))
         began_s, busy_before_s = time.monotonic(), busy_s()
-        server_before_s = there.cpu_s() + front_cpu_s()
+        server_before_s, front_before_s = there.cpu_s(), front_cpu_s()
         reader = stack.enter_context(StatusReader(there.status, begin_s=start_s, seconds=scenario.seconds))
         used = _watch(processes, directory, there, scenario, start_s, tell)
-    server_s = there.cpu_s() + front_cpu_s() - server_before_s
+    front_s = front_cpu_s() - front_before_s
+    server_s = there.cpu_s() - server_before_s + front_s
     ours_s = server_s + sum(used.values())
     usage = CpuUsage(
         people_s=used["people"],
@@ -232,6 +244,7 @@ def _both(
         server_s=server_s,
         available_s=(time.monotonic() - began_s) * len(os.sched_getaffinity(0)),
         others_s=max(0.0, busy_s() - busy_before_s - ours_s),
+        front_s=front_s,
     )
     return usage, tuple(reader.looks)
 

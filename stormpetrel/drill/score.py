@@ -93,6 +93,19 @@ class CollateralScore:
 
 
 @dataclass(frozen=True, slots=True)
+class FrontUse:
+    """A proxy in front of the instance. `cpu_s`, `server_s`: its CPU time, and that of it and the instance together.
+
+    `sent`, `skipped`: attackers' requests that were sent, and that were not, mostly for want of a TLS handshake.
+    """
+
+    cpu_s: float
+    server_s: float
+    sent: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True)
 class Scores:
     """All scores of one run. None: this run cannot tell."""
 
@@ -117,6 +130,7 @@ class Scores:
     bill: CarrierBill | None = None
     page: PageScore | None = None
     lost_texts: int = 0
+    front: FrontUse | None = None
 
 
 def score(
@@ -160,6 +174,19 @@ def score(
         bill=bill,
         page=page_score(lines, looks),
         lost_texts=sum(one.outcome == TIMEOUT and one.channel in TEXT_CHANNELS for one in lines),
+        front=front_use(attacks, usage),
+    )
+
+
+def front_use(attacks: Sequence[AttackSecond], usage: CpuUsage | None) -> FrontUse | None:
+    """Return the work of the front; None if the run had none."""
+    if usage is None or not usage.front_s:
+        return None
+    return FrontUse(
+        usage.front_s,
+        usage.server_s,
+        sum(one.sent for one in attacks),
+        sum(one.skipped for one in attacks),
     )
 
 

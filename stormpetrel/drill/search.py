@@ -64,7 +64,9 @@ async def _get(course: Course, member: Member, path: str, until_s: float) -> Wir
     while True:
         wait_s = AGAIN_S
         try:
-            exchange = await connect(course.target, source=member.address, budget=course.budget)
+            exchange = await connect(
+                course.target, source=member.address, budget=course.budget, tls=course.tls_client()
+            )
             try:
                 answer = await exchange.send(data, timeout_s=10)
             finally:

@@ -117,6 +117,15 @@ def score_rows(runs: Sequence[Scores]) -> list[tuple[str, str]]:
             if (page := one.page) is not None
         ),
         *(
+            (
+                "front",
+                f"{use.cpu_s:.1f} s of CPU, {use.cpu_s / use.server_s * 100:.0f} % of the server's; attackers sent "
+                f"{use.sent:,} requests and left out {use.skipped:,}",
+            )
+            for one in runs
+            if (use := one.front) is not None
+        ),
+        *(
             ("G12 money", f"{bill.cents / 100:.2f} of {bill.cap_cents / 100:.2f} for {bill.texts} texts")
             for one in runs
             if (bill := one.bill) is not None
@@ -142,8 +151,11 @@ def pooled(kept: Sequence[KeptShare]) -> KeptShare:
     return KeptShare(sum(one.ok for one in kept), sum(one.asked for one in kept))
 
 
-def kept_line(runs: Sequence[Scores]) -> str:
-    """Return the last line, for comparison: `kept: apps 99.7 · web 99.6 · … · lost 0`."""
+def kept_line(runs: Sequence[Scores], *, behind: str = "") -> str:
+    """Return the last line, for comparison: `kept: apps 99.7 · web 99.6 · … · lost 0`.
+
+    `behind`: name of the front of the runs, if they had one with TLS: `kept behind nginx: …`.
+    """
     parts = []
     for channel, name in _SHORT:
         shares = [one.kept[channel].percent for one in runs if channel in one.kept]
@@ -154,7 +166,7 @@ def kept_line(runs: Sequence[Scores]) -> str:
     parts.append(f"collateral {refused / known * 100 if known else 0.0:.2f} %")
     parts.append(f"mitigated {_number([one.mitigated_s for one in runs], 's')}")
     parts.append(f"lost {sum(len(one.lost) for one in runs)}")
-    return f"kept: {' · '.join(parts)}"
+    return f"kept{f' behind {behind}' if behind else ''}: {' · '.join(parts)}"
 
 
 def percent(value: float) -> str:

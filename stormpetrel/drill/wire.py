@@ -15,6 +15,7 @@ from typing import cast
 from urllib.parse import quote
 
 from stormpetrel.drill.loopback import Address, TrafficBudget, open_socket
+from stormpetrel.drill.tls import TlsClient
 
 CONNECT_TIMEOUT_S = 5.0
 MAX_HEAD_BYTES = 65_536
@@ -296,12 +297,27 @@ class Exchange(asyncio.Protocol):
 
 
 async def connect(
-    target: Address, *, source: str, budget: TrafficBudget, timeout_s: float = CONNECT_TIMEOUT_S
+    target: Address,
+    *,
+    source: str,
+    budget: TrafficBudget,
+    timeout_s: float = CONNECT_TIMEOUT_S,
+    tls: TlsClient | None = None,
 ) -> Exchange:
-    """Open a connection. Raise NotLoopback, BudgetSpent, TimeoutError, or OSError if refused."""
+    """Open a connection, with TLS if `tls` is given. Raise NotLoopback, BudgetSpent, TimeoutError, or OSError if
+    refused or if the certificate is wrong.
+    """
+    until_s = time.monotonic() + timeout_s
     sock = await open_socket(target, source=source, budget=budget, timeout_s=timeout_s)
     try:
-        _, exchange = await asyncio.get_running_loop().create_connection(Exchange, sock=sock)
+        loop = asyncio.get_running_loop()
+        if tls is None:
+            _, exchange = await loop.create_connection(Exchange, sock=sock)
+            return exchange
+        _, exchange = await asyncio.wait_for(
+            loop.create_connection(Exchange, sock=sock, ssl=tls.as_context, server_hostname=tls.name),
+            max(0.01, until_s - time.monotonic()),
+        )
     except BaseException:
         sock.close()
         raise

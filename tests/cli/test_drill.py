@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ from stormpetrel.cli.drill import side_by_side
 from stormpetrel.cli.main import main
 from stormpetrel.drill import scenario
 from stormpetrel.drill.fronts import FrontUnavailable
-from stormpetrel.drill.record import OK, REFUSED, CpuUsage, FoundPost, Line, Run
+from stormpetrel.drill.record import OK, REFUSED, AttackSecond, CpuUsage, FoundPost, Line, Run
 from stormpetrel.drill.run import Result, RunFailed, results
 from stormpetrel.errors import EnvironmentFailure
+from stormpetrel.proxies import versions
 
 
 def result(mode: str, outcome: str, *, late_ms: float = 0.1) -> Result:
@@ -123,6 +125,48 @@ def test_what_is_compared_runs_once_and_one_that_fails_is_left_out_and_said(
     assert done == [("full", 1), ("full", 2), ("full", 3), ("off", 1)]
     assert [(name, len(runs)) for name, runs in found] == [("full", 3), ("off", 1)]
     assert capsys.readouterr().err == "stormpetrel: skipped: nginx: nginx did not start: no such port\n"
+
+
+def behind(front: str) -> Result:
+    """Return a result behind a front with TLS, which took 1 of the server's 4 s."""
+    plain = result("full", OK)
+    usage = CpuUsage(people_s=1.0, attackers_s=2.0, server_s=4.0, available_s=160.0, front_s=1.0)
+    attacks = (AttackSecond(30.0, "A3", 900, 900, 0, 0, 10, 0.5, 1100),)
+    return replace(plain, run=replace(plain.run, front=front, has_tls=True), usage=usage, attacks=attacks)
+
+
+def test_a_front_is_named_in_the_line_the_table_the_json_and_on_the_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "page.html"
+    again = ["drill", "again", "--lines", str(write(tmp_path / "lines", behind("caddy"), result("full", OK)))]
+    assert main([*again, "--report", str(page)]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[0].split() == ["full", "behind", "caddy", "full"]
+    assert "1.0 s of CPU, 25 % of the server's; attackers sent 900 requests and left out 1,100" in out
+    assert out.splitlines()[-1].startswith("kept behind caddy: apps 100 · ")
+    assert "shield mode full behind caddy, with TLS as in deploy/" in page.read_text(encoding="utf-8")
+    assert main([*again, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["front"], list(told["runs"])) == ("caddy", ["full behind caddy", "full"])
+    assert told["runs"]["full behind caddy"][0]["front"]["cpu_s"] == 1.0
+
+
+@pytest.mark.parametrize("front", ["nginx", "haproxy", "caddy"])
+def test_a_front_that_is_not_installed_is_one_line_with_the_command_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], front: str
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(versions, "SBIN", str(tmp_path))
+    assert main(["drill", "smoke", "--front", front]) == 2
+    assert capsys.readouterr().err == (
+        f"stormpetrel: {front} is not installed; on Debian or Ubuntu: sudo apt-get install -y {front}\n"
+    )
+
+
+def test_another_front_is_refused_with_those_that_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["drill", "smoke", "--front", "apache"]) == 2
+    assert "none, nginx, haproxy, caddy" in capsys.readouterr().err
 
 
 def test_without_the_first_there_is_nothing_to_compare_with() -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from stormpetrel.drill import fronts
 from stormpetrel.drill.fronts import FRONTS, Front, FrontUnavailable
+from stormpetrel.proxies import versions
 from tests.parts import require
 
 AT_ONCE = {"nginx": 21, "haproxy": 20}
@@ -151,7 +152,7 @@ def test_its_work_is_counted_and_nothing_of_it_is_left_when_it_stops(front_name,
 @pytest.mark.parametrize("name", FRONTS)
 def test_what_is_not_installed_says_how_to_get_it(name, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(fronts, "_SBIN", str(tmp_path))
+    monkeypatch.setattr(versions, "SBIN", str(tmp_path))
     wanted = f"{name} is not installed.*sudo apt-get install -y {name}"
     with pytest.raises(FrontUnavailable, match=wanted), FRONTS[name](upstream_port=1):
         pytest.fail("it started")
