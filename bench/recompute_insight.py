@@ -138,6 +138,10 @@ def numbers(raw: Raw) -> Numbers:
         "overloaded_s": _sum(one["period_s"] if one["is_overloaded"] else 0 for one in during),
         "requests_per_s": sum(one["requests"] for one in during) / seconds if seconds else None,
         "peak_per_s": max((one["requests"] / one["period_s"] for one in during), default=None),
+        **{
+            f"texts_{name}": _sum(one["texts"][name] for one in during if name in one.get("texts", {}))
+            for name in ("in", "out", "new")
+        },
         "usual_per_s": sum(one["requests"] for one in before) / before_s if before_s else None,
         "onset_ms": min((span[1] for span in raw.spans), default=None),
         "ended_ms": max((min(span[3] or raw.until_ms, raw.until_ms) for span in raw.spans), default=None),

@@ -78,9 +78,14 @@ class AudienceNews(msgspec.Struct, frozen=True, tag="audience-news"):
 
 
 class TextCounts(msgspec.Struct, frozen=True, tag="text-counts"):
-    """Text messages of the last second from numbers without an account; the only message of its connection."""
+    """Text messages of the last second; the only message of its connection.
+
+    `strangers`: from numbers without an account. `received`: from all. `sent`: accepted by the providers.
+    """
 
     strangers: int
+    received: int = 0
+    sent: int = 0
 
 
 FromWorker = ReportMessage | Standing

@@ -1,4 +1,4 @@
-"""The sms role tells the watch each second how many texts came from numbers without an account."""
+"""The sms role reports each second to the watch how many texts came and went."""
 
 from __future__ import annotations
 
@@ -13,19 +13,25 @@ from stormpetrel.control.messages import TextCounts
 REPORT_EVERY_S = 1.0
 
 
-async def report_texts(strangers: Callable[[], int], data_dir: Path, stop: asyncio.Event) -> None:
-    """Report until `stop` is set. `strangers`: returns how many came since the start; without new ones, say nothing.
+async def report_texts(counts: Callable[[], TextCounts], data_dir: Path, stop: asyncio.Event) -> None:
+    """Report until `stop` is set. `counts`: returns the numbers since the start; without new texts, say nothing.
 
     Without a watch the counts are lost: they are for the present only.
     """
-    told = strangers()
+    told = counts()
     while not stop.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), REPORT_EVERY_S)
-        now = strangers()
-        if now > told:
+        now = counts()
+        if now != told:
+            # A route that was taken away takes its counts with it.
+            new = TextCounts(
+                max(0, now.strangers - told.strangers),
+                max(0, now.received - told.received),
+                max(0, now.sent - told.sent),
+            )
             with contextlib.suppress(OSError):
-                await _send(TextCounts(now - told), data_dir)
+                await _send(new, data_dir)
         told = now
 
 

@@ -19,6 +19,7 @@ from stormpetrel.bus.local import Bus
 from stormpetrel.clock import now_ms
 from stormpetrel.config import Config
 from stormpetrel.control.audience_link import AudienceLink
+from stormpetrel.control.messages import TextCounts
 from stormpetrel.control.text_counts import report_texts
 from stormpetrel.errors import Busy, EnvironmentFailure, SetupError
 from stormpetrel.gateway.answers import answer
@@ -211,7 +212,7 @@ class SmsGateway:
             )
         )
         workers: list[Awaitable[None]] = [
-            report_texts(self._strangers, self._config.data_dir, stop),
+            report_texts(self._texts, self._config.data_dir, stop),
             self._open_store(stop),
             self._read_known(stop),
             self._write_state(stop),
@@ -369,8 +370,13 @@ class SmsGateway:
             except (Busy, NotStored):
                 continue
 
-    def _strangers(self) -> int:
-        return sum(one.strangers for one in self._inbounds.values())
+    def _texts(self) -> TextCounts:
+        inbounds = self._inbounds.values()
+        return TextCounts(
+            strangers=sum(one.strangers for one in inbounds),
+            received=sum(one.stored for one in inbounds),
+            sent=sum(one.accepted for one in self._senders),
+        )
 
     def _metrics(self) -> dict[str, float]:
         inbounds, senders = self._inbounds.values(), self._senders

@@ -77,7 +77,20 @@ def _impact(data: ReportData) -> Section:
     ]
     if has_rows(data, "known_applications"):
         blocks.append(known_grid(data, "known_applications", "Known before, by application", {}))
-    if "SMS" not in [row.name for row in data.tables["clients"].rows]:
+    texts = data.numbers["texts_in"], data.numbers["texts_out"], data.numbers["texts_new"]
+    if any(one.value for one in texts):
+        blocks.append(
+            Grid(
+                ("Texts (SMS)", "Number"),
+                tuple(
+                    ((title,), (count(number),))
+                    for title, number in zip(
+                        ("Received", "Sent", "Received from numbers without an account"), texts, strict=True
+                    )
+                ),
+            )
+        )
+    elif "SMS" not in [row.name for row in data.tables["clients"].rows]:
         blocks.append(
             Paragraph(("Texts (SMS) are not in these counts. Their canaries are below.",), is_note=True)
         )

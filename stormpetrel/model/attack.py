@@ -42,6 +42,8 @@ class Moment:
     - `connections`: opened in the period, and those open at its end, by state.
     - `features`: shares (0 to 1), rates per second (`…_per_s`) and other figures that cannot be added up, as listed
       in watch/phases/measures.py; `failed_sign_ins`, `most_failed` and `texts_new` are numbers of the period.
+    - `texts`: text messages received ("in"), accepted by the providers ("out"), and of those received the ones from
+      numbers without an account ("new"); empty without any.
     - `pages`: the paths that were requested most, with sampled requests.
     - `worst_wait_ms`, `loop_lag_ms`, `writer_wait_ms`: the worst in the period.
     """
@@ -68,6 +70,7 @@ class Moment:
     connections: dict[str, int] = field(default_factory=dict)
     features: dict[str, float] = field(default_factory=dict)
     pages: dict[str, int] = field(default_factory=dict)
+    texts: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

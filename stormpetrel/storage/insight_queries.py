@@ -166,6 +166,9 @@ NUMBERS = (
         "requests_per_s", "sum(json_extract(body, '$.requests')) / sum(json_extract(body, '$.period_s'))"
     ),
     _moments("peak_per_s", "max(json_extract(body, '$.requests') / json_extract(body, '$.period_s'))"),
+    _moments("texts_in", "sum(json_extract(body, '$.texts.in'))"),
+    _moments("texts_out", "sum(json_extract(body, '$.texts.out'))"),
+    _moments("texts_new", "sum(json_extract(body, '$.texts.new'))"),
     _moments("worst_wait_ms", "max(json_extract(body, '$.worst_wait_ms'))"),
     _moments("loop_lag_ms", "max(json_extract(body, '$.loop_lag_ms'))"),
     _moments("writer_wait_ms", "max(json_extract(body, '$.writer_wait_ms'))"),

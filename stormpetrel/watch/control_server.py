@@ -156,7 +156,7 @@ class ControlServer:
             if isinstance(first, Hello):
                 await self._worker(first, reader, writer)
             elif isinstance(first, TextCounts):
-                self._cluster.moments.add_texts(first.strangers)
+                self._cluster.moments.add_texts(first)
             elif isinstance(first, AudienceHello):
                 if self.audience is not None:
                     await self.audience.serve(first, reader, writer)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from stormpetrel.control.messages import TextCounts
 from stormpetrel.model.attack import Moment
 from stormpetrel.shield.evidence import AGENTS, KINDS, REFERRERS, SOURCES
 from stormpetrel.shield.reports import CLASSES, WorkerReport
@@ -30,7 +31,7 @@ class MomentBuilder:
 
     def __init__(self) -> None:
         self._reports: dict[str, list[WorkerReport]] = {}
-        self._texts_new = 0
+        self._texts: Counter[str] = Counter()
 
     def add(self, worker: str, report: WorkerReport) -> None:
         """Add a report. Of a worker that reports more than twice in a period, the last two count."""
@@ -38,9 +39,9 @@ class MomentBuilder:
         came.append(report)
         del came[:-2]
 
-    def add_texts(self, count: int) -> None:
-        """Add text messages from numbers that have not written before."""
-        self._texts_new += count
+    def add_texts(self, counts: TextCounts) -> None:
+        """Add the text messages of a report of the sms role."""
+        self._texts.update({"in": counts.received, "out": counts.sent, "new": counts.strangers})
 
     def has_all(self, workers: Iterable[str]) -> bool:
         """Return whether each of these workers has reported since the last moment."""
@@ -49,7 +50,7 @@ class MomentBuilder:
     def close(self, *, at_s: int, is_overloaded: bool) -> tuple[Moment, tuple[Sampled, ...]]:
         """Return the moment up to `at_s`, and the samples of its reports; begin the next."""
         by_worker, self._reports = self._reports, {}
-        texts_new, self._texts_new = self._texts_new, 0
+        texts, self._texts = self._texts, Counter()
         reports = [report for came in by_worker.values() for report in came]
         newest = [came[-1] for came in by_worker.values()]
         samples = _samples(reports)
@@ -60,7 +61,7 @@ class MomentBuilder:
             name: float(sum(report.evidence.counts.get(name, 0) for report in reports))
             for name in ("failed_sign_ins", "most_failed")
         }
-        features["texts_new"] = float(texts_new)
+        features["texts_new"] = float(texts["new"])
         if ignored + heeded:
             features["ignored_retry"] = ignored / (ignored + heeded)
         moment = Moment(
@@ -91,6 +92,7 @@ class MomentBuilder:
             referrers=_named(Counter(row.referrer for row in rows), REFERRERS),
             connections=_connections(reports, newest),
             features={name: value for name, value in features.items() if value},
+            texts={name: count for name, count in texts.items() if count},
             pages=_most(_sum([*(r.pages for r in reports), *(r.evidence.paths for r in reports)]), MAX_PAGES),
         )
         return moment, samples
@@ -144,6 +146,7 @@ def summed(moments: Sequence[Moment]) -> Moment:
             name: round(sum(values) / (1 if name in _NUMBERS else len(values)), 3)
             for name, values in measured.items()
         },
+        texts=_sum(m.texts for m in moments),
         pages=_most(_sum(m.pages for m in moments), MAX_PAGES),
     )
 

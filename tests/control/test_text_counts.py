@@ -15,11 +15,16 @@ from stormpetrel.control.text_counts import report_texts
 def test_only_new_texts_are_reported_and_a_missing_watch_is_no_error(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("stormpetrel.control.text_counts.REPORT_EVERY_S", 0.02)
     counts = iter([5, 5, 5, 12, 12, *[15] * 1_000])
+
+    def totals() -> TextCounts:
+        strangers = next(counts)
+        return TextCounts(strangers, received=strangers * 10, sent=100 - strangers)
+
     came: list[msgspec.Struct] = []
 
     async def scenario() -> None:
         stop = asyncio.Event()
-        reporting = asyncio.create_task(report_texts(lambda: next(counts), tmp_path, stop))
+        reporting = asyncio.create_task(report_texts(totals, tmp_path, stop))
         await asyncio.sleep(0.03)
 
         async def take(reader, writer) -> None:
@@ -37,4 +42,7 @@ def test_only_new_texts_are_reported_and_a_missing_watch_is_no_error(tmp_path, m
         server.close()
 
     asyncio.run(scenario())
-    assert all(isinstance(one, TextCounts) and one.strangers > 0 for one in came)
+    for one in came:
+        assert isinstance(one, TextCounts)
+        assert one.strangers > 0
+        assert (one.received, one.sent) == (one.strangers * 10, 0)

@@ -15,6 +15,7 @@ TOKEN = "token:9f86d081884c7d65"
 PERSON = "account:117"
 IN_IVORY = {"application": "Ivory", "channel": "apps", "because": "queue/full"}
 PAGE = "/@marta_writes"
+TEXTS = {"in": 3, "out": 2, "new": 1}
 SPAN = AttackSpan(3, ONSET_S * 1000 + 400, ONSET_S * 1000 + 1900, (ONSET_S + SECONDS) * 1000)
 VECTOR = NamedVector(
     "page_flood", 0.91, (EvidenceItem("pages_per_s", 2710.5, 14.0), EvidenceItem("page_programs", 0.97, 0.1))
@@ -49,8 +50,8 @@ FLOOD = AttackPhase(
 )
 
 
-def moment(at_s: int, *, load: int = 0) -> Moment:
-    """Return a second: calm for `load` 0, else with that many requests of strangers more."""
+def moment(at_s: int, *, load: int = 0, texts: dict[str, int] = TEXTS) -> Moment:
+    """Return a second: calm for `load` 0, else with that many requests of strangers more, and with these texts."""
     refused, hurt = load * 9 // 10, 1 if load and at_s % 50 == 0 else 0
     return Moment(
         at_s,
@@ -93,14 +94,17 @@ def moment(at_s: int, *, load: int = 0) -> Moment:
         connections={"opened": 12 + load // 4, "idle": 80, "slow_head": load // 90},
         features={"page_links": 0.2 + load / 9000, "new_networks": 0.06 + load / 6000},
         pages={"/": 12, PAGE: 3 + load // 50, "/tags/rain": 2, "/@ana/feed.atom": 2, "/@ana/115": 1},
+        texts=texts if load else {},
     )  # fmt: skip
 
 
-def moments(seconds: int = SECONDS) -> list[Moment]:
+def moments(seconds: int = SECONDS, texts: dict[str, int] = TEXTS) -> list[Moment]:
     """Return a minute of calm, an attack that begins as a crowd, and a minute of calm."""
     before = [moment(ONSET_S + at_s) for at_s in range(-60, 0)]
     during = [
-        moment(ONSET_S + at_s, load=900 if at_s < seconds // 3 else 2400 + 600 * (at_s // 20 % 2))
+        moment(
+            ONSET_S + at_s, load=900 if at_s < seconds // 3 else 2400 + 600 * (at_s // 20 % 2), texts=texts
+        )
         for at_s in range(seconds)
     ]
     return [*before, *during, *(moment(ONSET_S + seconds + at_s) for at_s in range(1, 61))]
@@ -131,10 +135,10 @@ def notes() -> list[Note]:
     ]  # fmt: skip
 
 
-def write_record(data_dir: Path, *, seconds: int = SECONDS) -> None:
+def write_record(data_dir: Path, *, seconds: int = SECONDS, texts: dict[str, int] = TEXTS) -> None:
     """Write the record of attacks."""
     record = AttackRecord(data_dir / "attacks.sqlite")
-    record.write(attack=3, moments=moments(seconds), phases=[CROWD, FLOOD], spans=[SPAN])
+    record.write(attack=3, moments=moments(seconds, texts), phases=[CROWD, FLOOD], spans=[SPAN])
     record.close()
 
 
@@ -148,7 +152,7 @@ def write_journal(data_dir: Path) -> None:
     journal.close()
 
 
-def write_both(data_dir: Path) -> None:
-    """Write record and journal."""
-    write_record(data_dir)
+def write_both(data_dir: Path, *, texts: dict[str, int] = TEXTS) -> None:
+    """Write record and journal. `texts`: in each second of the attack."""
+    write_record(data_dir, texts=texts)
     write_journal(data_dir)

@@ -230,6 +230,22 @@ def test_the_highest_point_of_a_chart_says_that_it_is_a_mean(data_dir):
     assert data.numbers["peak_per_s"].known >= max(rates)
 
 
+def test_texts_are_counted_where_the_sms_role_reports_them(tmp_path):
+    without = tmp_path / "without"
+    without.mkdir()
+    recorded.write_record(without, texts={})
+    data = data_of(without)
+    assert "Texts (SMS) are not in these counts" in made(data, edition="public").form("md")
+    recorded.write_both(tmp_path)
+    data = data_of(tmp_path)
+    assert {name: data.numbers[f"texts_{name}"].value for name in ("in", "out", "new")} == {
+        name: count * recorded.SECONDS for name, count in recorded.TEXTS.items()
+    }
+    text = made(data, edition="public").form("md")
+    assert "not in these counts" not in text
+    assert "| Received | 1,800 |" in text
+
+
 def test_an_internal_edition_holds_no_address_and_no_token_because_it_outlives_them(data_dir):
     internal = "".join(made(data_of(data_dir), edition="internal").form(form) for form in FORMS)
     assert recorded.ADDRESS not in internal

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from stormpetrel.control.messages import TextCounts
 from stormpetrel.shield.evidence import PROGRAM, Evidence
 from stormpetrel.watch.moments import MAX_NAMES, MAX_PAGES, MAX_ROWS, OTHER, MomentBuilder, summed
 from tests.watch.phases.traffic import asked
@@ -83,3 +84,13 @@ def test_seconds_add_up_to_one_moment() -> None:
     assert total.features == {"failed_sign_ins": 30.0, "ignored_retry": 0.5}
     with pytest.raises(ValueError, match="no moments"):
         summed([])
+
+
+def test_texts_are_those_reported_since_the_last_moment() -> None:
+    builder = MomentBuilder()
+    builder.add_texts(TextCounts(1, received=4, sent=3))
+    builder.add_texts(TextCounts(0, received=1, sent=0))
+    first, _ = builder.close(at_s=1, is_overloaded=False)
+    assert (first.texts, first.features["texts_new"]) == ({"in": 5, "out": 3, "new": 1}, 1.0)
+    assert builder.close(at_s=2, is_overloaded=False)[0].texts == {}
+    assert summed([first, first]).texts == {"in": 10, "out": 6, "new": 2}
