@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,13 @@ LANE = 77
 WAITING = sql("SELECT attempts, last_error, due_at_ms FROM outbox ORDER BY id")
 EFFECT = sql("INSERT INTO tags (id, name, display) VALUES (:id, :name, '')")
 EFFECTS = sql("SELECT name FROM tags ORDER BY id")
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Connection]:
+    connection = connect(database_url, ids=IdMaker(63))
+    yield connection
+    connection.close()
 
 
 def fill(store: Connection, kind: str, payload: Any = (), *, lane: int = LANE) -> None:

@@ -36,6 +36,13 @@ def effect(connection, payload, now_ms):
     connection.run(EFFECT, id=row_id, name=f"{payload}-{row_id}")
 
 
+@pytest.fixture
+def store(database_url):
+    connection = connect(database_url, ids=IdMaker(63))
+    yield connection
+    connection.close()
+
+
 def fill(store, count, kind="effect", now_ms=NOW_MS):
     with transaction(store):
         for number in range(count):

@@ -17,9 +17,10 @@ from stormpetrel.courier import mailer
 from stormpetrel.courier.letters import write
 from stormpetrel.courier.mailer import MailFailed, send
 from stormpetrel.courier.post_office import AT_ONCE, mail_lane
+from stormpetrel.model.ids import IdMaker
 from stormpetrel.model.mail import Letter
 from stormpetrel.storage import outbox
-from stormpetrel.storage.engine.connection import transaction
+from stormpetrel.storage.engine.connection import connect, transaction
 from stormpetrel.storage.engine.database import Database
 from stormpetrel.storage.engine.statement import sql
 from tests.ports import reserved_ports
@@ -243,6 +244,13 @@ def in_loop(url, work, settings):
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main())
+
+
+@pytest.fixture
+def store(database_url):
+    connection = connect(database_url, ids=IdMaker(63))
+    yield connection
+    connection.close()
 
 
 def fill(store, count, kind="mail"):

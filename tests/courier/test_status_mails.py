@@ -16,11 +16,12 @@ import uvloop
 from stormpetrel.config import Config, MailConfig
 from stormpetrel.courier import status_mails
 from stormpetrel.courier.status_mails import BATCH, status_mail_lane
+from stormpetrel.model.ids import IdMaker
 from stormpetrel.model.mail import new_link
 from stormpetrel.model.status_subscription import StatusNotice, SubscriptionKind
 from stormpetrel.rules import status_updates
 from stormpetrel.storage import outbox, status_subscriptions
-from stormpetrel.storage.engine.connection import transaction
+from stormpetrel.storage.engine.connection import connect, transaction
 from stormpetrel.storage.engine.database import Database
 from stormpetrel.storage.engine.statement import sql
 from tests.mail_sink import mail_sink
@@ -41,6 +42,13 @@ SUBSCRIPTIONS = sql("SELECT state, off_reason, failures FROM status_subscription
 def sink():
     with mail_sink() as running:
         yield running
+
+
+@pytest.fixture
+def store(database_url):
+    connection = connect(database_url, ids=IdMaker(63))
+    yield connection
+    connection.close()
 
 
 def config(port, tmp_path):

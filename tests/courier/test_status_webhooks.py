@@ -13,11 +13,12 @@ import uvloop
 
 from stormpetrel.config import Config, StatusConfig
 from stormpetrel.courier.status_webhooks import CHALLENGES, update_message, webhook_lane
+from stormpetrel.model.ids import IdMaker
 from stormpetrel.model.mail import link_token, new_link
 from stormpetrel.model.status_subscription import StatusNotice, SubscriptionState, signing_key, webhook_target
 from stormpetrel.rules import status_subscriptions as rules
 from stormpetrel.storage import status_subscriptions as stored
-from stormpetrel.storage.engine.connection import transaction
+from stormpetrel.storage.engine.connection import connect, transaction
 from stormpetrel.storage.engine.database import Database
 from stormpetrel.storage.engine.statement import sql
 from tests.courier.test_status_mails import LATER, NOTICE, NOW_MS, SECRET, WAITING, publish
@@ -30,6 +31,13 @@ LINK = new_link(SECRET, "hook")
 def receiver():
     with webhook_receiver() as running:
         yield running
+
+
+@pytest.fixture
+def store(database_url):
+    connection = connect(database_url, ids=IdMaker(63))
+    yield connection
+    connection.close()
 
 
 def subscribe(store, url):
