@@ -116,8 +116,17 @@ class TlsClient:
         """Return the TLS side of a new connection. The session is read from the last one: with TLS 1.3 it comes
         after the handshake.
         """
-        session = self._last.session if self._last is not None else None
+        session = _session_of(self._last)
         self._last = self._name.context.wrap_bio(
             incoming, outgoing, server_side=server_side, server_hostname=server_hostname, session=session
         )
         return self._last
+
+
+def _session_of(last: ssl.SSLObject | None) -> ssl.SSLSession | None:
+    """Return the session of a connection; None if its handshake did not end, as on a front that is overloaded."""
+    try:
+        return last.session if last is not None else None
+    except ValueError:
+        # "i2d() failed": Python copies the session, and one without a cipher cannot be copied.
+        return None

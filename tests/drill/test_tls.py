@@ -84,6 +84,22 @@ def test_a_client_resumes_its_session_and_another_client_has_none(pem):
     against(pem, go)
 
 
+def test_a_client_connects_after_a_handshake_that_did_not_end(pem):
+    client = TlsName(pem, NAMES[0]).client()
+    unfinished = client.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname=NAMES[0])
+    with pytest.raises(ssl.SSLWantReadError):
+        unfinished.do_handshake()
+
+    async def go(target: Address, resumed: list[bool]) -> None:
+        exchange = await connect(target, source="127.9.9.9", budget=budget(), tls=client)
+        answer = await exchange.send(request("GET", "/", host=NAMES[0]), timeout_s=5)
+        assert answer.status == 200
+        assert resumed == [False]
+        exchange.close()
+
+    against(pem, go)
+
+
 @pytest.mark.parametrize("wrong", ["name", "certificate"])
 def test_a_wrong_certificate_ends_the_connection(pem, tmp_path, wrong):
     other = tmp_path / "other.pem"
