@@ -27,7 +27,11 @@ def test_every_spelling_of_an_address_is_read_as_the_resolver_reads_it(host):
 
 
 @pytest.mark.parametrize(
-    "host", ["::1", "fd00::1", "169.254.169.254", "10.0.0.1", "localhost", "a.localhost", "::ffff:127.0.0.1"]
+    "host",
+    [
+        *("::1", "fd00::1", "169.254.169.254", "10.0.0.1", "localhost", "a.localhost", "::ffff:127.0.0.1"),
+        *("168.63.129.16", "::ffff:168.63.129.16", "64:ff9b::a83f:8110"),
+    ],
 )
 def test_a_private_host_is_recognised(host):
     assert names_private_host(host)
