@@ -100,7 +100,7 @@ class Request:
         self._cookies: dict[str, str] | None = None
         self._form: list[tuple[str, Any]] | None = None
         self._masked_token: str | None = None
-        self._query_pairs: list[tuple[str, str]] | Malformed | None = None
+        self._query_pairs: list[tuple[str, str]] | str | None = None
 
     @property
     def reader_id(self) -> int | None:
@@ -167,9 +167,10 @@ class Request:
             try:
                 self._query_pairs = _pairs(self.scope["query_string"])
             except Malformed as error:
-                self._query_pairs = error
-        if isinstance(self._query_pairs, Malformed):
-            raise self._query_pairs
+                # The error itself would have this request in its traceback, and so keep it alive.
+                self._query_pairs = error.safe_text
+        if isinstance(self._query_pairs, str):
+            raise Malformed(self._query_pairs)
         return self._query_pairs
 
     def query(self, kind: type[S]) -> S:
