@@ -118,9 +118,10 @@ def _mail_wait_ms(connection: Connection, notice: StatusNotice, *, now_ms: int) 
 
 
 def _is_outdated(connection: Connection, notice: StatusNotice, status_update_id: int) -> bool:
-    """Return True if a newer automatic update is about all channels of this one."""
+    """Return True if a newer update is of the same incident, or an automatic one about all channels of this one."""
     return any(
-        _is_limited(newer) and set(newer.channels).issuperset(notice.channels)
+        newer.incident_id == notice.incident_id
+        or (_is_limited(newer) and set(newer.channels).issuperset(notice.channels))
         for newer in stored.newer_notices(connection, id=status_update_id)
     )
 

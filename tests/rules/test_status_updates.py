@@ -138,6 +138,20 @@ def test_a_channel_that_fails_and_recovers_for_hours_sends_few_mails_and_the_las
     assert store.connection.all(LATE) == []
 
 
+def test_the_last_mail_of_an_incident_is_what_an_operator_wrote_last(store):
+    confirm(store, ask(store))
+    for number in range(STATUS_MAIL.burst + 2):
+        store.now_ms += 30_000
+        taken(store, automatic(number, "apps"))
+    resolved = replace(NOTICE, update_id="0perat0r0000", status="resolved", is_automatic=False)
+    taken(store, resolved)
+    assert len(sent(store)) == STATUS_MAIL.burst + 1
+    store.now_ms += STATUS_MAIL.every_ms + 60_000
+    run_late(store)
+    assert sent(store)[-1] == resolved.update_id
+    assert store.connection.all(LATE) == []
+
+
 def test_other_channels_maintenance_and_what_operators_write_are_mailed_at_once(store):
     confirm(store, ask(store))
     for number in range(10):
