@@ -30,6 +30,12 @@ from stormpetrel.insight.summary import summary_of
 from stormpetrel.insight.vocabulary import named
 from stormpetrel.model.insight import ReportData
 
+_TEXTS = {
+    "texts_in": "Received",
+    "texts_out": "Sent",
+    "texts_new": "Received from numbers without an account",
+}
+
 
 def report_of(data: ReportData, *, edition: str) -> InsightReport:
     """Return the report. For the public edition pass data without private parts (edition.public_data)."""
@@ -77,17 +83,12 @@ def _impact(data: ReportData) -> Section:
     ]
     if has_rows(data, "known_applications"):
         blocks.append(known_grid(data, "known_applications", "Known before, by application", {}))
-    texts = data.numbers["texts_in"], data.numbers["texts_out"], data.numbers["texts_new"]
-    if any(one.value for one in texts):
+    texts = [(title, data.numbers[name]) for name, title in _TEXTS.items() if name in data.numbers]
+    if any(number.value for _, number in texts):
         blocks.append(
             Grid(
                 ("Texts (SMS)", "Number"),
-                tuple(
-                    ((title,), (count(number),))
-                    for title, number in zip(
-                        ("Received", "Sent", "Received from numbers without an account"), texts, strict=True
-                    )
-                ),
+                tuple(((title,), (count(number),)) for title, number in texts),
             )
         )
     elif "SMS" not in [row.name for row in data.tables["clients"].rows]:

@@ -248,6 +248,32 @@ def test_texts_are_counted_where_the_sms_role_reports_them(tmp_path):
     assert "| Received | 1,800 |" in text
 
 
+@pytest.mark.parametrize(
+    ("texts", "shown"),
+    [
+        ({"in": 1, "out": 1, "new": 0}, {}),
+        ({"in": 0, "out": 0, "new": 0}, {}),
+        ({"in": 12, "out": 9, "new": 9}, {"texts_in": 12}),
+        ({"in": 12, "out": 10, "new": 11}, {"texts_in": 12, "texts_out": 10}),
+        ({"in": 20, "out": 10, "new": 10}, {"texts_in": 20, "texts_out": 10, "texts_new": 10}),
+    ],
+)
+def test_counts_of_texts_that_could_be_of_one_person_are_not_public(data_dir, texts, shown):
+    data = data_of(data_dir)
+    numbers = {f"texts_{name}": replace(data.numbers[f"texts_{name}"], value=n) for name, n in texts.items()}
+    table = data.tables["evidence_for"]
+    rate = replace(table.rows[0], key=(table.rows[0].key[0], "texts_new_per_s"))
+    tables = data.tables | {"evidence_for": replace(table, rows=(*table.rows, rate))}
+    public = made(replace(data, numbers=data.numbers | numbers, tables=tables), edition="public")
+    found = json.loads(public.form("json"))["numbers"]
+    assert {name: one["value"] for name, one in found.items() if name.startswith("texts_")} == shown
+    for form in FORMS:
+        assert ("texts_new" in public.form(form)) is ("texts_new" in shown and form in ("json", "csv"))
+    text = public.form("md")
+    assert ("Texts (SMS) are not in these counts" in text) is (not shown)
+    assert ("from new numbers" in text) is ("texts_new" in shown)
+
+
 def test_an_internal_edition_holds_no_address_and_no_token_because_it_outlives_them(data_dir):
     internal = "".join(made(data_of(data_dir), edition="internal").form(form) for form in FORMS)
     assert recorded.ADDRESS not in internal
