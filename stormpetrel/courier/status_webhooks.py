@@ -17,7 +17,7 @@ from stormpetrel.config import Config
 from stormpetrel.courier.dispatch import Attempt, Dispatch, JobFailed
 from stormpetrel.courier.drain import URGENCY
 from stormpetrel.courier.name_resolver import NameResolver
-from stormpetrel.courier.webhook_client import CallAnswer, CallFailed, call
+from stormpetrel.courier.webhook_client import CallAnswer, CallFailed, CallPostponed, call
 from stormpetrel.errors import Invalid
 from stormpetrel.model.incident import iso
 from stormpetrel.model.mail import link_token
@@ -49,11 +49,11 @@ _decode = msgspec.json.Decoder(WebhookJob).decode
 class _StatusWebhooks:
     """The work of the lane."""
 
-    def __init__(self, db: Database, config: Config, secret: bytes) -> None:
+    def __init__(self, db: Database, config: Config, secret: bytes, names: NameResolver) -> None:
         self._db = db
         self._config = config
         self._secret = secret
-        self._names = NameResolver()
+        self._names = names
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -74,6 +74,8 @@ class _StatusWebhooks:
                 raise CallFailed(f"the answer had the status {answer.status}")
             if not hmac.compare_digest(_challenge_in(bytes(answer.body)), expected.encode()):
                 raise CallFailed("the answer did not have the challenge in it")
+        except CallPostponed as error:
+            raise JobFailed(error.safe_text) from error
         except CallFailed as error:
             if attempt.job.attempts < CHALLENGES:
                 raise JobFailed(error.safe_text) from error
@@ -100,6 +102,9 @@ class _StatusWebhooks:
                 return
             if not answer.is_success:
                 raise CallFailed(f"the answer had the status {answer.status}")
+        except CallPostponed as error:
+            # Not counted: owners of other hosts could turn this webhook off.
+            raise JobFailed(error.safe_text) from error
         except CallFailed as error:
             reason = error.safe_text
             await self._db.write_as(
@@ -176,8 +181,10 @@ def _challenge_in(body: bytes) -> bytes:
     return found.encode("utf-8", "replace") if isinstance(found, str) else b""
 
 
-def webhook_lane(db: Database, config: Config, secret: bytes) -> Dispatch:
-    """Return the lane that calls webhooks."""
-    hooks = _StatusWebhooks(db, config, secret)
+def webhook_lane(
+    db: Database, config: Config, secret: bytes, *, names: NameResolver | None = None
+) -> Dispatch:
+    """Return the lane that calls webhooks. `names`: resolves their hosts; None: with the system's resolver."""
+    hooks = _StatusWebhooks(db, config, secret, names or NameResolver())
     works = {"challenge": hooks.challenge, "webhook": hooks.webhook}
     return Dispatch(db, outbox.LANE_WEBHOOKS, works, at_once=AT_ONCE, longest_s=LONGEST_S)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import httptools
 
-from stormpetrel.courier.name_resolver import NameResolver, NameUnresolved
+from stormpetrel.courier.name_resolver import NameResolver, NameUnresolved, NoPlaceToResolve
 from stormpetrel.errors import StormpetrelError
 from stormpetrel.model.public_address import is_public
 from stormpetrel.model.status_subscription import WebhookTarget
@@ -28,6 +28,10 @@ _READ_BYTES = 16_384
 
 class CallFailed(StormpetrelError):
     """A webhook gave no answer, or must not be called."""
+
+
+class CallPostponed(StormpetrelError):
+    """A webhook was not called, by no fault of its own: calls of other hosts took the places."""
 
 
 @dataclass(slots=True)
@@ -65,7 +69,7 @@ async def call(
     names: NameResolver,
     allows_private: bool,
 ) -> CallAnswer:
-    """POST `body` and return the answer, whatever its status. Raise CallFailed with the reason."""
+    """POST `body` and return the answer, whatever its status. Raise CallFailed or CallPostponed with the reason."""
     try:
         async with asyncio.timeout(CALL_S):
             addresses = await _addresses(target, names, allows_private=allows_private)
@@ -90,6 +94,8 @@ async def _addresses(target: WebhookTarget, names: NameResolver, *, allows_priva
         addresses = await names.addresses(target.host)
     except NameUnresolved as error:
         raise CallFailed(str(error)) from None
+    except NoPlaceToResolve as error:
+        raise CallPostponed(str(error)) from None
     # One private address is enough to refuse: the name would lead there at another time.
     if not addresses or not (allows_private or all(map(is_public, addresses))):
         raise CallFailed("the host has an address that is not public")

@@ -7,11 +7,14 @@ import dataclasses
 import hashlib
 import hmac
 import json
+import threading
 
 import pytest
 import uvloop
 
 from stormpetrel.config import Config, StatusConfig
+from stormpetrel.courier import name_resolver
+from stormpetrel.courier.name_resolver import PER_DOMAIN, NameResolver, system_addresses
 from stormpetrel.courier.status_webhooks import CHALLENGES, update_message, webhook_lane
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.model.mail import link_token, new_link
@@ -60,7 +63,8 @@ def found(store):
     return rules.subscription(store, token_hash=LINK.token_hash)
 
 
-def work(url, times=1, *, private=True):
+def work(url, times=1, *, private=True, look_up=system_addresses, hanging=()):
+    """Do jobs of the lane, after the look-ups of the hosts `hanging` have begun."""
     config = dataclasses.replace(
         Config(), public_url="https://birds.example", status=StatusConfig(private_webhooks=private)
     )
@@ -68,9 +72,11 @@ def work(url, times=1, *, private=True):
     async def main():
         db = Database(url)
         await db.open()
+        names = NameResolver(look_up)
         try:
+            await asyncio.gather(*map(names.addresses, hanging), return_exceptions=True)
             for _ in range(times):
-                await webhook_lane(db, config, SECRET).once()
+                await webhook_lane(db, config, SECRET, names=names).once()
         finally:
             await db.close()
 
@@ -156,6 +162,35 @@ def test_a_call_that_fails_is_repeated_and_counted_until_it_succeeds(database_ur
     assert found(store).off_reason == ""
     assert len({json.dumps(one) for one in receiver.of_type("update")}) == 1
     assert [kind for kind, _, _ in store.all(WAITING)] == ["status_update"]
+
+
+def test_a_call_that_has_no_place_among_hosts_that_hang_is_repeated_and_not_counted(
+    database_url, store, receiver, monkeypatch
+):
+    monkeypatch.setattr(name_resolver, "RESOLVE_S", 0.3)
+    release = threading.Event()
+
+    def look_up(host):
+        if host.startswith("hangs"):
+            release.wait(30)
+        return ["127.0.0.1"]
+
+    neighbours = [f"hangs{n}.shared.example" for n in range(PER_DOMAIN)]
+    subscribe(store, receiver.url.replace("127.0.0.1", "hooks.shared.example"))
+    for _ in range(CHALLENGES):
+        work(database_url, look_up=look_up, hanging=neighbours)
+        store.run(LATER)
+    assert receiver.calls == []
+    work(database_url, look_up=look_up)
+    assert found(store).state is SubscriptionState.ACTIVE
+    publish(store)
+    work(database_url, look_up=look_up, hanging=neighbours)
+    assert receiver.of_type("update") == []
+    assert found(store).off_reason == ""
+    store.run(LATER)
+    work(database_url, look_up=look_up)
+    assert len(receiver.of_type("update")) == 1
+    release.set()
 
 
 def test_a_receiver_that_is_gone_ends_its_subscription(database_url, store, receiver):
