@@ -5,7 +5,7 @@ all the work for a new connection (socket, bind, connect, send, receive, close) 
 server, or the drill would measure itself: 80 µs for a connection that sends nothing, 200 µs with a page read.
 
 Behind a front all of them speak TLS. A handshake costs this side 800 µs, so HANDSHAKES_PER_S (tls.py) bounds them,
-and a source that sent a single request keeps its connection for its next one, as attack tools do.
+and a source that sent a single request keeps its connection for the vector's next one, as attack tools do.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ class Engine:
             tally.skipped += 1
             self.skipped += 1
             return
-        kept = self._idle.get(self._keep_of(attack_request))
+        kept = self._idle.get(self._keep_of(fire))
         if kept:
             connection = kept.pop()
             connection.fire = fire
@@ -268,12 +268,16 @@ class Engine:
             and attack_request.behaviour not in (Behaviour.RESET, Behaviour.SILENT)
         )
 
-    def _keep_of(self, attack_request: AttackRequest) -> str:
-        """Return the word under which the connection is kept for reuse; "" if it is not."""
-        if self._tls is None or attack_request.keep:
-            return attack_request.keep
-        is_single = attack_request.behaviour is Behaviour.ASK and len(attack_request.requests) == 1
-        return attack_request.source if is_single and not attack_request.is_sms else ""
+    def _keep_of(self, fire: Fire) -> str:
+        """Return the vector and the word under which the connection is kept for reuse; "" if it is not.
+
+        A source may belong to two vectors. Each has connections of its own, because it has its own tally and limit.
+        """
+        attack_request, word = fire.attack_request, fire.attack_request.keep
+        if not word and self._tls is not None and not attack_request.is_sms:
+            is_single = attack_request.behaviour is Behaviour.ASK and len(attack_request.requests) == 1
+            word = attack_request.source if is_single else ""
+        return f"{fire.vector} {word}" if word else ""
 
     def _shake(self, connection: _AttackConnection) -> None:
         """Go on with the handshake, as far as the front has answered."""
@@ -431,7 +435,7 @@ class Engine:
         elif connection.position + 1 < len(attack_request.requests):
             connection.position += 1
             self._later(connection, time.monotonic() - self._begin_s + attack_request.pace_s)
-        elif keep := self._keep_of(attack_request):
+        elif keep := self._keep_of(connection.fire):
             self._idle.setdefault(keep, []).append(connection)
         else:
             self._close(connection)
@@ -473,7 +477,7 @@ class Engine:
         if self._open.pop(connection.fd, None) is None:
             return
         connection.serial += 1
-        kept = self._idle.get(self._keep_of(connection.fire.attack_request))
+        kept = self._idle.get(self._keep_of(connection.fire))
         if kept and connection in kept:
             kept.remove(connection)
         connection.tally.connections -= 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import socketserver
+import ssl
 import threading
 import time
 from collections import Counter
@@ -16,6 +17,7 @@ import pytest
 from stormpetrel.drill import engine
 from stormpetrel.drill.engine import Engine, Fire, Tally
 from stormpetrel.drill.loopback import Address, TrafficBudget
+from stormpetrel.drill.tls import TlsName, make_certificate
 from stormpetrel.drill.vectors.attack_requests import AttackRequest, Behaviour
 
 ASKED = b"GET / HTTP/1.1\r\nHost: place.example\r\n\r\n"
@@ -172,6 +174,43 @@ def test_a_kept_connection_is_used_again_for_the_same_word_only():
         attack_requests = (*(ask(number / 3, keep="one") for number in range(5)), ask(2.0, keep="other"))
         total, _ = fire(port, *attack_requests, until_s=3.0)
     assert total["ok"] == total["sent"] == 6
+    assert len(came) == 2
+
+
+@pytest.mark.parametrize("has_tls", [False, True])
+def test_two_vectors_of_one_source_share_neither_connections_nor_counts(has_tls, tmp_path):
+    pem = tmp_path / "front.pem"
+    make_certificate(pem, ("place.example",))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pem)
+
+    def talk(sock: socket.socket) -> None:
+        with context.wrap_socket(sock, server_side=True) if has_tls else sock as talking:
+            answers(ANSWER)(talking)
+
+    sent: Counter[str] = Counter()
+    connections: Counter[str] = Counter()
+
+    def each_second(_: int, tallies: dict[str, Tally]) -> None:
+        for name, tally in tallies.items():
+            assert tally.ok == tally.sent
+            sent[name] += tally.sent
+            connections[name] = max(connections[name], tally.connections)
+
+    with server(talk) as (port, came):
+        made = Engine(
+            Address("127.0.0.1", port),
+            budget=TrafficBudget.of(connections=1000, seconds=60),
+            begin_s=time.monotonic(),
+            each_second=each_second,
+            tls=TlsName(pem, "place.example") if has_tls else None,
+        )
+        # With TLS, a source keeps its connection without a word.
+        attack_request = ask(keep="" if has_tls else "one")
+        planned = ((0.0, "A6"), (0.3, "A16"), (0.6, "A16"))
+        made.run((Fire(at_s, 2.0, name, attack_request, 0) for at_s, name in planned), seconds=1.5)
+    assert sent == {"A6": 1, "A16": 2}
+    assert connections == {"A6": 1, "A16": 1}
     assert len(came) == 2
 
 
