@@ -218,14 +218,12 @@ def shipped(name: str, *, upstream_port: int, status_port: int) -> Iterator[Fron
         make_certificate(certificate, (DOMAIN, STATUS_DOMAIN))
 
         def command(directory: Path, port: int) -> list[str]:
-            # The front may run as another user, who cannot read the client's copy.
-            pem = directory / "front.pem"
-            shutil.copyfile(certificate, pem)
             site = ProxiedSite(
                 DOMAIN, STATUS_DOMAIN, f"127.0.0.1:{upstream_port}", f"127.0.0.1:{status_port}"
             )
             # Two files for each client: its own connection, and the server's.
-            trial = ProxyTrial(directory, site, port, plain_port, pem, (_files() - 256) // 2)
+            # All three read the key before they change to another user. Only this user can read it.
+            trial = ProxyTrial(directory, site, port, plain_port, certificate, (_files() - 256) // 2)
             return trial.command(name)
 
         with _running(name, command) as front:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from stormpetrel.drill import fronts
-from stormpetrel.drill.fronts import FRONTS, Front, FrontUnavailable
+from stormpetrel.drill.fronts import FRONTS, SHIPPED, Front, FrontUnavailable
 from stormpetrel.proxies import versions
 from tests.parts import require
 
@@ -24,6 +24,8 @@ AT_ONCE = {"nginx": 21, "haproxy": 20}
 """How many of many simultaneous requests are served. nginx: 20 and those that trickle in. HAProxy: 20 in ten
 seconds.
 """
+NOTHING_LISTENS = 9
+"""A port (discard), for tests that send no request."""
 
 
 may_answer = threading.Event()
@@ -147,6 +149,18 @@ def test_its_work_is_counted_and_nothing_of_it_is_left_when_it_stops(front_name,
     assert running.cpu_s() == 0
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", running.port)) != 0
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_other_users_cannot_read_the_key_of_a_shipped_front(name):
+    require(name)
+    with fronts.shipped(name, upstream_port=NOTHING_LISTENS, status_port=NOTHING_LISTENS) as running:
+        assert running.certificate is not None
+        directory = Path(os.readlink(f"/proc/{running.pid}/cwd"))
+        files = [path for path in (running.certificate, *directory.rglob("*")) if path.is_file()]
+        modes = [path.stat().st_mode & 0o077 for path in files if b"PRIVATE KEY" in path.read_bytes()]
+    assert modes
+    assert not any(modes)
 
 
 @pytest.mark.parametrize("name", FRONTS)
