@@ -25,6 +25,15 @@ _MEBIBYTE = 1_048_576
 _ROUND_MEBIBYTES = 10
 _IMAGES = 4
 """A post has up to four images, and a form uploads them together."""
+_SHORT_NAME_CHARACTERS = 46
+"""nginx refuses longer names with its default bucket, a cache line of 64 bytes: a name takes two bytes more, rounded
+up to whole words, and two pointers."""
+_NGINX_NAME_HASH = """\
+# These names are too long for nginx's default. If another file sets this already, raise it there and delete it here.
+server_names_hash_bucket_size 512;
+
+"""
+"""512 bytes are enough for the longest name of DNS, 253 characters."""
 _PLACEHOLDER = re.compile(r"@(\w+)@")
 
 
@@ -50,6 +59,11 @@ class ProxiedSite:
         most_bytes = _IMAGES * self.max_image_bytes + self.max_video_bytes
         return -(-most_bytes // (_ROUND_MEBIBYTES * _MEBIBYTE)) * _ROUND_MEBIBYTES + _ROUND_MEBIBYTES
 
+    @property
+    def has_long_name(self) -> bool:
+        """Return True if nginx needs a larger hash table for one of the names."""
+        return max(len(self.domain), len(self.status_domain)) > _SHORT_NAME_CHARACTERS
+
 
 def render(proxy: str, site: ProxiedSite) -> str:
     """Return the configuration of `proxy`, a name of TEMPLATES, for `site`."""
@@ -59,6 +73,7 @@ def render(proxy: str, site: ProxiedSite) -> str:
         "status": site.status_domain,
         "web": site.web,
         "watch": site.watch,
+        "name_hash": _NGINX_NAME_HASH if site.has_long_name else "",
         "body_mib": f"{site.body_mebibytes}",
         "keepalive_s": f"{site.keepalive_s:g}",
         # A proxy must close idle connections before the instance does. HAProxy closes them within twice its delay.

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from stormpetrel.proxies.site import EDGE_SETTINGS, TEMPLATES, ProxiedSite, render
+from stormpetrel.proxies.trial import ProxyTrial, environment
+from tests.deploy.fronts import make_certificate
+from tests.parts import require
+from tests.ports import reserved_ports
 from tests.repository import ROOT
 
 
@@ -43,6 +49,53 @@ def test_nginx_takes_the_largest_upload_and_its_form():
     larger = ProxiedSite(max_image_bytes=100 * 2**20, max_video_bytes=2**30)
     assert larger.body_mebibytes == 1440
     assert "client_max_body_size 1440m;" in render("nginx", larger)
+
+
+CHECKS = {
+    "nginx": lambda command: [*command, "-t"],
+    "haproxy": lambda command: [*command, "-c"],
+    "caddy": lambda command: [command[0], "validate", *command[2:]],
+}
+"""Name of the proxy → its command that checks the configuration, made from the one that runs it."""
+
+
+def complaint(proxy: str, site: ProxiedSite, directory: Path) -> str:
+    """Return the output of the proxy if it refuses its configuration for `site`; "" if it accepts it."""
+    require(proxy)
+    pem = make_certificate(directory)
+    with reserved_ports(2) as (port, plain_port):
+        command = ProxyTrial(directory, site, port, plain_port, pem).command(proxy)
+        done = subprocess.run(
+            CHECKS[proxy](command),
+            env=environment(directory),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    return done.stdout or "refused" if done.returncode else ""
+
+
+def name_of(characters: int) -> str:
+    """Return a host name of so many characters."""
+    labels = ".".join(["a" * 49] * 6)
+    return f"b{labels[-(characters - 5) :]}.org"
+
+
+@pytest.mark.parametrize("proxy", TEMPLATES)
+@pytest.mark.parametrize("characters", [46, 47, 253])
+def test_the_proxy_accepts_names_up_to_the_longest_that_dns_allows(proxy, characters, tmp_path):
+    long = name_of(characters)
+    assert len(long) == characters
+    assert complaint(proxy, ProxiedSite("a.example", long), tmp_path) == ""
+    assert complaint(proxy, ProxiedSite(long, "a.example"), tmp_path) == ""
+
+
+def test_only_long_names_set_a_size_that_nginx_takes_once():
+    assert "server_names_hash_bucket_size" not in render("nginx", ProxiedSite(status_domain=name_of(46)))
+    assert "\nserver_names_hash_bucket_size 512;\n" in render("nginx", ProxiedSite(status_domain=name_of(47)))
 
 
 @pytest.mark.parametrize("proxy", EDGE_SETTINGS)
