@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import sys
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -78,8 +79,20 @@ def _address(config: Config, role: str) -> str:
     """Return where a proxy on this machine reaches the role. Raise SetupError if it cannot."""
     section = config.web if role == "web" else config.status
     host = "127.0.0.1" if section.host in _ANY_HOST else section.host
-    if not host.startswith("127."):
+    if not _is_loopback(host):
         raise SetupError(
             f"{role}.host is {section.host}, but the proxy is on this machine: set {role}.host to 127.0.0.1"
         )
+    if not section.port:
+        raise SetupError(
+            f"{role}.port is 0, so each start takes another port: set {role}.port to a fixed one"
+        )
     return f"{host}:{section.port}"
+
+
+def _is_loopback(host: str) -> bool:
+    """Return True for an IPv4 address of this machine alone: proxies connect from 127.0.0.1 or 127.0.0.2."""
+    try:
+        return ipaddress.IPv4Address(host).is_loopback
+    except ValueError:
+        return False

@@ -53,12 +53,28 @@ def test_the_status_page_needs_another_name_than_the_site(run):
     assert refused.complaint == "the status page needs a name of its own: give --status-domain"
 
 
-@pytest.mark.parametrize("host", ["192.0.2.7", "::1"])
+@pytest.mark.parametrize("host", ["192.0.2.7", "::1", "127.evil", "127.1", "127.0.0.1.example"])
 def test_an_instance_that_a_proxy_of_this_machine_does_not_reach_is_refused(run, monkeypatch, host):
     monkeypatch.setenv("STORMPETREL_WEB_HOST", host)
     monkeypatch.setenv("STORMPETREL_PUBLIC_URL", "https://example.org")
     refused = run("proxy", "haproxy", "--domain", "example.org", expect=2)
     assert refused.complaint.startswith(f"web.host is {host}, but the proxy is on this machine")
+
+
+@pytest.mark.parametrize("role", ["web", "status"])
+def test_a_port_that_changes_with_each_start_is_refused(run, monkeypatch, role):
+    monkeypatch.setenv(f"STORMPETREL_{role.upper()}_PORT", "0")
+    refused = run("proxy", "nginx", "--domain", "example.org", expect=2)
+    assert refused.complaint == (
+        f"{role}.port is 0, so each start takes another port: set {role}.port to a fixed one"
+    )
+
+
+@pytest.mark.parametrize("host", ["localhost", "0.0.0.0", "127.0.0.5"])
+def test_the_proxy_connects_to_an_address_of_this_machine(run, monkeypatch, host):
+    monkeypatch.setenv("STORMPETREL_WEB_HOST", host)
+    expected = host if host == "127.0.0.5" else "127.0.0.1"
+    assert f"server {expected}:8000 " in run("proxy", "nginx", "--domain", "example.org").out
 
 
 def test_another_proxy_is_refused(run):
