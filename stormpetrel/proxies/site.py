@@ -77,7 +77,12 @@ def render(proxy: str, site: ProxiedSite) -> str:
         "body_mib": f"{site.body_mebibytes}",
         "keepalive_s": f"{site.keepalive_s:g}",
         # A proxy must close idle connections before the instance does. HAProxy closes them within twice its delay.
-        "idle_s": f"{max(1, int(site.keepalive_s * 2 / 3))}",
-        "purge_s": f"{max(1, int(site.keepalive_s / 3))}",
+        "idle": _duration(site.keepalive_s * 2 / 3),
+        "purge": _duration(site.keepalive_s / 3),
     }
     return _PLACEHOLDER.sub(lambda found: values[found[1]], text)
+
+
+def _duration(seconds: float) -> str:
+    """Return a duration as all three proxies read it, rounded down: `20s`; below a second `66ms`."""
+    return f"{int(seconds)}s" if seconds >= 1 else f"{int(seconds * 1000)}ms"

@@ -41,7 +41,29 @@ def test_a_proxy_closes_idle_connections_before_the_instance_does():
     assert "keepalive_timeout 4s;" in render("nginx", site)
     assert "keepalive 4s" in render("caddy", site)
     assert "pool-purge-delay 2s" in render("haproxy", site)
-    assert "keepalive_timeout 1s;" in render("nginx", ProxiedSite(keepalive_s=1.0))
+
+
+IDLE_LINE = {
+    "nginx": r"^    keepalive_timeout (\d+)(ms|s);$",
+    "haproxy": r" pool-purge-delay (\d+)(ms|s)$",
+    "caddy": r"^\t+keepalive (\d+)(ms|s)$",
+}
+PURGES = {"nginx": 1, "haproxy": 2, "caddy": 1}
+"""HAProxy closes an idle connection within twice its delay."""
+
+
+@pytest.mark.parametrize("proxy", TEMPLATES)
+@pytest.mark.parametrize("keepalive_s", [0.1, 0.5, 1.0, 1.5, 2.0, 2.9, 3.0, 3600.0])
+def test_the_shortest_idle_time_of_the_instance_is_longer_than_that_of_the_proxy(proxy, keepalive_s):
+    found = re.search(IDLE_LINE[proxy], render(proxy, ProxiedSite(keepalive_s=keepalive_s)), re.MULTILINE)
+    assert found is not None
+    idle_s = int(found[1]) / (1000 if found[2] == "ms" else 1)
+    assert 0 < PURGES[proxy] * idle_s < keepalive_s
+
+
+@pytest.mark.parametrize("proxy", TEMPLATES)
+def test_the_proxy_accepts_the_shortest_idle_time(proxy, tmp_path):
+    assert complaint(proxy, ProxiedSite(keepalive_s=0.1), tmp_path) == ""
 
 
 def test_nginx_takes_the_largest_upload_and_its_form():
