@@ -62,6 +62,7 @@ def _proxy(args: argparse.Namespace) -> int:
         config.media.max_image_bytes,
         config.media.max_video_bytes,
         config.edge.keepalive_timeout_s,
+        config.edge.max_body_bytes,
     )
     print(render(args.proxy, site), end="")
     if problem := versions.warning(args.proxy, versions.installed(args.proxy)):

@@ -42,7 +42,8 @@ class ProxiedSite:
     """An instance as a proxy on the same machine sees it.
 
     `web`, `watch`: addresses of the site and of the status page. `max_image_bytes`, `max_video_bytes`: limits of
-    [media]. `keepalive_s`: seconds after which the instance closes idle connections.
+    [media]; `max_body_bytes`: that of [edge]. `keepalive_s`: seconds after which the instance closes idle
+    connections.
     """
 
     domain: str = "example.org"
@@ -52,11 +53,12 @@ class ProxiedSite:
     max_image_bytes: int = 16_777_216
     max_video_bytes: int = 103_809_024
     keepalive_s: float = 30.0
+    max_body_bytes: int = 65_536
 
     @property
     def body_mebibytes(self) -> int:
-        """Return the size of the largest upload with room for its form, rounded up to whole tens."""
-        most_bytes = _IMAGES * self.max_image_bytes + self.max_video_bytes
+        """Return the size of the largest body with room for its form, rounded up to whole tens."""
+        most_bytes = max(_IMAGES * self.max_image_bytes + self.max_video_bytes, self.max_body_bytes)
         return -(-most_bytes // (_ROUND_MEBIBYTES * _MEBIBYTE)) * _ROUND_MEBIBYTES + _ROUND_MEBIBYTES
 
     @property

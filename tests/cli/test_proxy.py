@@ -38,6 +38,11 @@ def test_names_ports_and_limits_are_those_of_the_instance(run, monkeypatch):
     assert "server_name fish.example up.example;" in other
 
 
+def test_nginx_takes_every_body_that_the_edge_takes(run, monkeypatch):
+    monkeypatch.setenv("STORMPETREL_EDGE_MAX_BODY_BYTES", str(2**30))
+    assert "client_max_body_size 1040m;" in run("proxy", "nginx", "--domain", "example.org").out
+
+
 @pytest.mark.parametrize(
     "name", ["", "https://example.org", "a b.example", "example.org;", "x-.org", "x\n.org"]
 )
