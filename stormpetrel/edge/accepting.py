@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import Callable
 
@@ -20,8 +21,12 @@ LONG = 16
 """With more connections in the kernel's queue than this, all handles are opened."""
 CALM_S = 10.0
 """After this long without such a queue, the additional ones are closed."""
+AGAIN_S = 1.0
+"""When handles could not be opened, mostly for want of file descriptors, they are tried again after this long."""
 _TCPI_UNACKED = slice(24, 28)
 """In struct tcp_info (linux/tcp.h): of a listening socket, the number of connections that wait to be accepted."""
+
+_log = logging.getLogger("stormpetrel.edge")
 
 
 def queued(sock: socket.socket) -> int:
@@ -48,7 +53,7 @@ class Acceptor:
         # How many are wanted; 0 when it is closed.
         self._count = FEWEST
         self._opening: asyncio.Task[None] | None = None
-        self._calm_from_s = 0.0
+        self._calm_from_s = self._again_s = 0.0
 
     def __len__(self) -> int:
         return len(self._servers)
@@ -61,10 +66,11 @@ class Acceptor:
         """Open more handles if connections queue, or close those that are no longer needed."""
         if queued(self._sock) > LONG:
             self._calm_from_s = at_s + CALM_S
-            if self._count == FEWEST:
+            if self._count == FEWEST and at_s >= self._again_s:
+                self._again_s = at_s + AGAIN_S
                 self._count = MOST
                 self._opening = self._loop.create_task(self._open_missing())
-        elif self._count == MOST and at_s >= self._calm_from_s and self._opening is None:
+        elif len(self._servers) > FEWEST and at_s >= self._calm_from_s and self._opening is None:
             self._count = FEWEST
             for server in self._servers[FEWEST:]:
                 server.close()
@@ -78,17 +84,30 @@ class Acceptor:
             server.close()
 
     async def wait_closed(self) -> None:
-        """Return when all handles, and the connections that they accepted, are closed."""
+        """Return when the handles that `close` closed are closed."""
         if self._opening is not None:
             await self._opening
         for server in self._servers:
             await server.wait_closed()
 
     async def _open_missing(self) -> None:
-        while len(self._servers) < self._count:
-            server = await self._loop.create_server(self._factory, sock=self._sock.dup(), backlog=BACKLOG)
-            if self._count:
-                self._servers.append(server)
-            else:
-                server.close()
-        self._opening = None
+        """Open handles until `_count` are open, or fewer; raise OSError if not even one can be."""
+        try:
+            while len(self._servers) < self._count:
+                sock = self._sock.dup()
+                try:
+                    server = await self._loop.create_server(self._factory, sock=sock, backlog=BACKLOG)
+                except BaseException:
+                    sock.close()
+                    raise
+                if self._count:
+                    self._servers.append(server)
+                else:
+                    server.close()
+        except OSError as error:
+            if not self._servers:
+                raise
+            _log.warning("%d of %d handles accept connections: %s", len(self._servers), self._count, error)
+            self._count = min(self._count, FEWEST)
+        finally:
+            self._opening = None

@@ -13,7 +13,7 @@ from stormpetrel.shield.answer import MAX_RETRY_AFTER_S, RateLimit, Refused, Ret
 from stormpetrel.shield.ceilings import Ceiling
 from stormpetrel.shield.classify import K3_NEAR, K4, LANES
 from stormpetrel.shield.identify import Identity
-from stormpetrel.shield.overload import Overload
+from stormpetrel.shield.overload import WINDOW_S, Overload
 from stormpetrel.shield.queues import GONE, NEW, RUNNING, WAITING, FairQueue, FifoQueue, Queue, Ticket
 
 PER_ADDRESS_REQUESTS = 300
@@ -81,6 +81,7 @@ class Gate:
         self._drained_per_s = 0.0
         self._done = 0
         self._turned_s = 0.0
+        self._window_s = WINDOW_S
         self._expired_s = -1.0
 
     def spend(
@@ -107,11 +108,10 @@ class Gate:
 
     def ask(self, ticket: Ticket, at_s: float) -> str:
         """Set the ticket's state to RUNNING or WAITING and return "", or to GONE and return the reason."""
-        strangers = self.strangers
         if (
             self.running < self.slots
             and not self.queue.count
-            and (ticket.lane < K3_NEAR or strangers.used_s < strangers.allowed_s)
+            and (ticket.lane < K3_NEAR or self.strangers.left_s > 0.0)
         ):
             self.running += 1
             ticket.state = RUNNING
@@ -131,8 +131,7 @@ class Gate:
         # A deadline is later than its ticket's arrival, so one check per moment finds all expired tickets.
         if at_s != self._expired_s:
             self._expire(at_s)
-        strangers = self.strangers
-        ticket = self.queue.take(at_s, None if strangers.used_s < strangers.allowed_s else K3_NEAR)
+        ticket = self.queue.take(at_s, None if self.strangers.left_s > 0.0 else K3_NEAR)
         if ticket is not None:
             self.running += 1
             ticket.state = RUNNING
@@ -153,7 +152,7 @@ class Gate:
         self._done += 1
         cost_s = ticket.fixed_cost_s + cpu_s
         if ticket.lane >= K3_NEAR:
-            self.strangers.used_s += cost_s
+            self.strangers.spend(cost_s)
         self.queue.charge(ticket, cost_s)
         # A later charge must not subtract the estimate again: this one already did.
         ticket.entered_s = -1.0
@@ -162,7 +161,7 @@ class Gate:
     def charge(self, ticket: Ticket, cpu_s: float) -> None:
         """Charge CPU time that a ticket used after it gave its slot back."""
         if ticket.lane >= K3_NEAR:
-            self.strangers.used_s += cpu_s
+            self.strangers.spend(cpu_s)
         self.queue.charge(ticket, cpu_s)
 
     def leave(self, ticket: Ticket) -> None:
@@ -175,6 +174,7 @@ class Gate:
     def turn(self, at_s: float) -> None:
         """Expire tickets at their deadlines and measure how fast the queue drains."""
         passed_s = at_s - self._turned_s
+        self._window_s = passed_s if self._turned_s else WINDOW_S
         if passed_s > 0:
             rate = self._done / passed_s if self._turned_s else 0.0
             self._drained_per_s += _DRAIN_SMOOTHING * (rate - self._drained_per_s)
@@ -200,12 +200,12 @@ class Gate:
     def stress(self, is_stressed: bool, *, lag_s: float) -> None:  # noqa: FBT001 - a switch
         """Serve the newest first, in classes that allow it, and limit strangers' CPU time; or stop doing so.
 
-        `lag_s`: how late the event loop was in the last window.
+        Call it after `turn`. `lag_s`: how late the event loop was in the last window.
         """
         if isinstance(self.queue, FairQueue):
             self.queue.newest_first = is_stressed
         if is_stressed:
-            self.strangers.turn(lag_s=lag_s)
+            self.strangers.turn(lag_s=lag_s, passed_s=self._window_s)
         else:
             self.strangers.lift()
 

@@ -2,50 +2,59 @@
 
 The queue lets lower classes use all the work that higher ones leave. But a step that has begun delays every other
 connection: in a flood of 4,000 new connections a second, members waited for the 250 pages a second that were rendered
-for attackers. So while the loop is late, classes K3 and K4 get less time, but never less than the share of the
-work that their weights promise them (classify.py).
+for attackers. So while the loop is late, classes K3 and K4 get less time, but never less than FLOOR.
 """
 
 from __future__ import annotations
 
 import math
 
-from stormpetrel.shield.classify import K3_NEAR, LANES
 from stormpetrel.shield.overload import WINDOW_S
 
 LATE_S = 0.020
 """A turn of the loop that takes longer than this is late: a request of a member takes several turns."""
-FLOOR_S = WINDOW_S * sum(lane.weight for lane in LANES[K3_NEAR:]) / 100
+FLOOR = 0.30
+"""The share of a processor that strangers always have, more than their weights promise them. If they use less, it is
+others who make the loop late: a limit would keep them waiting, and so the overload going, for nothing."""
 NO_LIMIT_S = math.inf
 _LESS, _MORE = 0.8, 1.05
 
 
 class StrangersAllowance:
-    """The CPU seconds that strangers used in this window, and those that they may use.
+    """The CPU seconds that are left to strangers. Call `spend` for what they use, and `turn` in a window of overload.
 
-    Call `turn` once per WINDOW_S of overload. While the loop is late, each window allows 0.8 times what the last one
-    used, down to FLOOR_S; otherwise 1.05 times what it allowed, until that is all that a processor has. What a
-    window uses beyond its allowance counts in the next.
+    Their share of a processor falls to 0.8 times what they used in a window with a late loop, and rises by a
+    twentieth in any other, until it is whole. What they use beyond their share is taken off the next windows.
     """
 
-    __slots__ = ("allowed_s", "used_s")
+    __slots__ = ("_share", "_used_s", "left_s")
 
     def __init__(self) -> None:
-        self.allowed_s = NO_LIMIT_S
-        self.used_s = 0.0
+        self._share = 1.0
+        self._used_s = 0.0
+        self.left_s = NO_LIMIT_S
 
-    def turn(self, *, lag_s: float) -> None:
-        """Begin a window. `lag_s`: how late the loop was at its end."""
-        used_s, allowed_s = self.used_s, self.allowed_s
-        self.used_s = max(0.0, used_s - allowed_s)
+    def spend(self, cpu_s: float) -> None:
+        """Take what a stranger used off the allowance."""
+        self._used_s += cpu_s
+        self.left_s -= cpu_s
+
+    def turn(self, *, lag_s: float, passed_s: float = WINDOW_S) -> None:
+        """Begin a window. `lag_s`: how late the loop was at the end of the last one, which took `passed_s`."""
+        used, self._used_s = self._used_s / max(passed_s, WINDOW_S), 0.0
         if lag_s <= LATE_S:
-            more_s = allowed_s * _MORE
-            self.allowed_s = more_s if more_s < WINDOW_S else NO_LIMIT_S
-        elif used_s > FLOOR_S:
-            # Otherwise something else makes the loop late, and less for strangers would not help.
-            self.allowed_s = max(FLOOR_S, min(allowed_s, used_s) * _LESS)
+            self._share = min(1.0, self._share * _MORE)
+        elif used > FLOOR:
+            self._share = max(FLOOR, min(self._share, used) * _LESS)
+        if self._share == 1.0:
+            self.left_s = NO_LIMIT_S
+            return
+        # A late window was longer, and its share with it. What strangers did not use is not saved up.
+        owed_s = 0.0 if self.left_s == NO_LIMIT_S else min(0.0, self.left_s)
+        self.left_s = owed_s + self._share * max(passed_s, WINDOW_S)
 
     def lift(self) -> None:
         """Allow everything: there is no overload."""
-        self.allowed_s = NO_LIMIT_S
-        self.used_s = 0.0
+        self._share = 1.0
+        self._used_s = 0.0
+        self.left_s = NO_LIMIT_S

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
 import socket
 import time
 
 import uvloop
 
-from stormpetrel.edge.accepting import CALM_S, FEWEST, LONG, MOST, Acceptor, queued
+from stormpetrel.edge.accepting import AGAIN_S, CALM_S, FEWEST, LONG, MOST, Acceptor, queued
 
 
 class Greeter(asyncio.Protocol):
@@ -100,3 +102,45 @@ def test_closing_while_handles_are_added_leaves_none():
     started_s = time.monotonic()
     uvloop.run(place())
     assert time.monotonic() - started_s < 30
+
+
+def test_without_file_descriptors_it_goes_on_with_fewer_handles_and_tries_again():
+    async def place() -> list[int]:
+        sock = listening()
+        acceptor = Acceptor(asyncio.get_running_loop(), Greeter, sock)
+        await acceptor.open()
+        counts = []
+        clients = connected(sock.getsockname(), 3 * LONG)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lowest = os.dup(0)
+        os.close(lowest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 3, hard))
+        try:
+            acceptor.turn(100.0)
+            await asyncio.sleep(0)
+            counts.append(len(acceptor))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        clients += connected(sock.getsockname(), 2 * LONG)
+        acceptor.turn(100.5)
+        counts.append(len(acceptor))
+        acceptor.turn(100.0 + AGAIN_S)
+        await asyncio.sleep(0)
+        counts.append(len(acceptor))
+        answers = set()
+        # A connection that was accepted while there was no descriptor for it is closed.
+        for client in clients:
+            client.setblocking(False)
+            answers.add(await asyncio.get_running_loop().sock_recv(client, 10))
+            client.close()
+        acceptor.turn(100.0 + AGAIN_S + CALM_S)
+        counts.append(len(acceptor))
+        acceptor.close()
+        await acceptor.wait_closed()
+        assert answers <= {b"hello", b""}
+        return counts
+
+    fewer, later, again, calm = uvloop.run(place())
+    assert FEWEST <= fewer < FEWEST + 4
+    assert later == fewer
+    assert (again, calm) == (MOST, FEWEST)

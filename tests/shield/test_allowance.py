@@ -6,70 +6,87 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stormpetrel.shield.allowance import FLOOR_S, LATE_S, NO_LIMIT_S, StrangersAllowance
+from stormpetrel.shield.allowance import FLOOR, LATE_S, NO_LIMIT_S, StrangersAllowance
 from stormpetrel.shield.overload import WINDOW_S
+
+FLOOR_S = FLOOR * WINDOW_S
+
+
+def limited() -> StrangersAllowance:
+    """Return an allowance at its floor."""
+    allowance = StrangersAllowance()
+    for _ in range(20):
+        allowance.spend(min(WINDOW_S, allowance.left_s))
+        allowance.turn(lag_s=1.0)
+    assert allowance.left_s == pytest.approx(FLOOR_S)
+    return allowance
 
 
 def test_strangers_are_not_limited_before_the_loop_is_late():
     allowance = StrangersAllowance()
     for _ in range(100):
-        allowance.used_s += WINDOW_S
+        allowance.spend(WINDOW_S)
         allowance.turn(lag_s=LATE_S)
-        assert (allowance.used_s, allowance.allowed_s) == (0.0, NO_LIMIT_S)
+        assert allowance.left_s == NO_LIMIT_S
 
 
-def test_while_the_loop_is_late_each_window_allows_less_down_to_the_share_of_their_classes():
+def test_while_the_loop_is_late_each_window_allows_less_down_to_the_floor():
     allowance = StrangersAllowance()
-    allowed = []
+    left = []
     for _ in range(20):
-        allowance.used_s = min(WINDOW_S, allowance.allowed_s)
+        allowance.spend(min(WINDOW_S, allowance.left_s))
         allowance.turn(lag_s=LATE_S + 0.001)
-        allowed.append(allowance.allowed_s)
-    assert allowed[:2] == [pytest.approx(0.08), pytest.approx(0.064)]
-    assert allowed == sorted(allowed, reverse=True)
-    assert allowed[-1] == FLOOR_S == pytest.approx(0.018)
+        left.append(allowance.left_s)
+    assert left[:2] == [pytest.approx(0.08), pytest.approx(0.064)]
+    assert left == sorted(left, reverse=True)
+    assert left[-1] == pytest.approx(FLOOR_S)
 
 
-def test_a_late_loop_is_not_the_strangers_fault_if_they_used_little():
+def test_a_late_loop_is_not_the_strangers_fault_if_they_use_less_than_the_floor():
     allowance = StrangersAllowance()
     for _ in range(20):
-        allowance.used_s += FLOOR_S / 2
+        allowance.spend(FLOOR_S - 0.001)
         allowance.turn(lag_s=1.0)
-    assert allowance.allowed_s == NO_LIMIT_S
+    assert allowance.left_s == NO_LIMIT_S
+
+
+def test_a_late_window_is_longer_and_strangers_have_their_share_of_it():
+    allowance = limited()
+    for _ in range(10):
+        allowance.spend(allowance.left_s)
+        allowance.turn(lag_s=0.2, passed_s=0.3)
+        assert allowance.left_s == pytest.approx(FLOOR * 0.3)
 
 
 def test_the_allowance_grows_again_when_the_loop_is_in_time():
-    allowance = StrangersAllowance()
-    for _ in range(20):
-        allowance.used_s = WINDOW_S
-        allowance.turn(lag_s=1.0)
-    assert allowance.allowed_s == FLOOR_S
+    allowance = limited()
     windows = 0
-    while allowance.allowed_s < NO_LIMIT_S:
+    while allowance.left_s < NO_LIMIT_S:
         allowance.turn(lag_s=0.0)
         windows += 1
-    assert windows == 36
+    assert windows == 25
 
 
 def test_without_overload_nothing_is_limited_or_owed():
-    allowance = StrangersAllowance()
-    allowance.used_s = 9.0
-    allowance.turn(lag_s=1.0)
+    allowance = limited()
+    allowance.spend(9.0)
     allowance.lift()
-    assert (allowance.used_s, allowance.allowed_s) == (0.0, NO_LIMIT_S)
-
-
-@given(st.lists(st.floats(0, 0.2), min_size=1, max_size=200))
-def test_a_step_longer_than_the_allowance_is_paid_in_the_next_windows(steps):
-    allowance = StrangersAllowance()
-    allowance.used_s = WINDOW_S
+    assert allowance.left_s == NO_LIMIT_S
     allowance.turn(lag_s=1.0)
-    used_s = allowed_s = 0.0
-    for step_s in steps:
-        allowed_s += allowance.allowed_s
+    assert allowance.left_s == NO_LIMIT_S
+
+
+@given(st.lists(st.tuples(st.floats(0, 0.2), st.floats(0.1, 0.5)), min_size=1, max_size=200))
+def test_a_step_longer_than_the_allowance_is_paid_in_the_next_windows(windows):
+    allowance = limited()
+    used_s = 0.0
+    allowed_s = allowance.left_s
+    for step_s, passed_s in windows:
         # A step begins while something is left.
-        if allowance.used_s < allowance.allowed_s:
-            allowance.used_s += step_s
+        if allowance.left_s > 0.0:
+            allowance.spend(step_s)
             used_s += step_s
-        assert used_s <= allowed_s + max(steps)
-        allowance.turn(lag_s=1.0)
+        assert used_s <= allowed_s + max(step for step, _ in windows)
+        before_s = allowance.left_s
+        allowance.turn(lag_s=1.0, passed_s=passed_s)
+        allowed_s += allowance.left_s - min(0.0, before_s)
