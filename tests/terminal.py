@@ -61,6 +61,14 @@ class Screen:
             assert time.monotonic() < end_s, f"no {text!r} on the screen:\n{shown}"
         return shown
 
+    def code(self) -> int:
+        """Wait until the program ends and return its code. Reads meanwhile: a full terminal stops a program."""
+        end_s = time.monotonic() + PATIENCE_S
+        while (code := self.process.poll()) is None:
+            assert time.monotonic() < end_s, f"the program does not end: {self.look()}"
+            self.look()
+        return code
+
     def type_until(self, keys: str, text: str) -> None:
         """Type `keys` until `text` is on the screen: a program may ignore a key while it waits."""
         end_s = time.monotonic() + PATIENCE_S

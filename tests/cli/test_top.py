@@ -41,7 +41,7 @@ def test_it_shows_the_load_live_and_leaves_the_terminal_as_it_was(instance):
 
             eventually(seen, lambda shown: "HOTTEST PAGES" in shown and "/about" in shown, within_s=60)
         screen.type("q")
-        assert screen.process.wait(10) == 0
+        assert screen.code() == 0
         screen.look()
         assert screen.output.endswith(LEFT)
         assert screen.is_as_before()
@@ -60,7 +60,7 @@ def test_without_a_watch_it_shows_no_old_figures(instance):
         screen.until("CHANNEL")
         # Ctrl-C ends it too, and restores the terminal.
         screen.process.send_signal(signal.SIGINT)
-        assert screen.process.wait(10) == 128 + signal.SIGINT
+        assert screen.code() == 128 + signal.SIGINT
         screen.look()
         assert LEFT in screen.output
         assert screen.is_as_before()

@@ -73,6 +73,12 @@ def status(instance):
     return json.loads(instance.run_cli("shield", "status", "--json").stdout)
 
 
+def journal(instance):
+    """Return the text of the last note about a phase; "" without any."""
+    notes = json.loads(instance.run_cli("shield", "journal", "--json", "--kind", "phase").stdout)
+    return notes[0]["text"] if notes else ""
+
+
 def test_an_attack_is_named_recorded_and_continued_after_the_watch_was_killed(instance):
     # The usual traffic: only canaries. Nothing is written of it.
     threading.Event().wait(LEARNT_S + 4)
@@ -82,6 +88,8 @@ def test_an_attack_is_named_recorded_and_continued_after_the_watch_was_killed(in
         phase = eventually(
             lambda: status(instance)["phase"],
             lambda phase: phase is not None and phase["vectors"] == ["few_sources"],
+            # On a busy machine the flood is too small to be one for a while.
+            120,
         )
         assert phase["verdict"] == "attack"
         assert abs(phase["began_epoch_s"] - named_s) < 5
@@ -89,6 +97,8 @@ def test_an_attack_is_named_recorded_and_continued_after_the_watch_was_killed(in
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(f"{instance.status_url}/metrics", timeout=30) as answer:
             assert b'stormpetrel_phase{verdict="attack"} 1' in answer.read()
+        # A killed watch may lose the last two seconds of its journal.
+        eventually(lambda: "few sources" in journal(instance))
         (watch,) = named(instance.pid, "petrel-watch")
         os.kill(watch, signal.SIGKILL)
         killed_s = time.time()
@@ -110,5 +120,4 @@ def test_an_attack_is_named_recorded_and_continued_after_the_watch_was_killed(in
     raw.close()
     assert len(rows) == len(found.moments)
     assert "127.88." not in text
-    notes = json.loads(instance.run_cli("shield", "journal", "--json", "--kind", "phase").stdout)
-    assert "few sources" in notes[0]["text"]
+    assert "few sources" in journal(instance)
