@@ -129,7 +129,7 @@ COVERED = (
     ),
     ("edge/*", "tests/edge/test_edge_server.py", "parts of one protocol, tested through sockets"),
     ("http/files", "tests/api/test_media.py", "serves the files that apps upload"),
-    ("http/request http/response http/site", "tests/http/test_application.py", "values of one request"),
+    ("http/response http/site", "tests/http/test_application.py", "values of one request"),
     (
         "media/decode media/folder media/job media/open_store",
         "tests/media/test_decoding.py",
