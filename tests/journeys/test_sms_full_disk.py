@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -36,14 +37,27 @@ SETTINGS = {
 
 @contextlib.contextmanager
 def full(disk: Path) -> Iterator[None]:
-    """Fill the disk, to the last byte, for the block."""
+    """Fill the disk, to the last byte, for the block: also what SQLite gives back meanwhile."""
     filler = disk / "filler"
-    with open(filler, "wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(b"\0" * 4096)
+    stop, is_full = threading.Event(), threading.Event()
+
+    def fill() -> None:
+        with open(filler, "wb", buffering=0) as file:
+            while not stop.is_set():
+                try:
+                    file.write(b"\0" * 4096)
+                except OSError:
+                    is_full.set()
+                    stop.wait(0.01)
+
+    thread = threading.Thread(target=fill)
+    thread.start()
     try:
+        assert is_full.wait(30)
         yield
     finally:
+        stop.set()
+        thread.join()
         filler.unlink()
 
 
