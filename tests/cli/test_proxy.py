@@ -1,4 +1,4 @@
-"""`proxy` prints the configuration of a proxy for this instance, and refuses what is no name."""
+"""`proxy` prints the configuration of a proxy for this instance, and refuses a text that is no name."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def open_file(
         raw.execute(f"PRAGMA synchronous={synchronous}")
         raw.execute("PRAGMA foreign_keys=ON")
         raw.execute(f"PRAGMA journal_size_limit={wal_bytes}")
-        # Overwrite what is deleted: texts, addresses. Debian's SQLite does so by default, others do not.
+        # Overwrite deleted texts and addresses. Debian's SQLite does so by default, others do not.
         raw.execute("PRAGMA secure_delete=ON")
         raw.executescript(tables)
     except BaseException:
