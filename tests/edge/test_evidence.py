@@ -55,6 +55,15 @@ def test_pages_from_memory_are_sampled_with_their_agent_and_their_referrer() -> 
         assert taken(place).sample == ()
 
 
+def test_no_text_of_a_user_agent_is_remembered() -> None:
+    with a_place(host="here.example") as place, place.connect() as client:
+        client.ask(get("/hot/a", BROWSER))
+        # Texts that are kept for a period stay readable in memory that was given back at its end.
+        remembered = place.server.worker.evidence._agents
+        assert remembered
+        assert {type(key) for key in remembered} == {int}
+
+
 def test_a_query_that_no_page_knows_is_marked_and_its_hash_differs() -> None:
     with a_place() as place:
         for number in range(5):

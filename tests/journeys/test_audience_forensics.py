@@ -32,8 +32,8 @@ OVERWRITES = {
     "MALLOC_PERTURB_": "165",
     "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",
 }
-"""glibc overwrites what Python gives back, so what is found is kept. Otherwise bytes of a few visitors stay in memory
-until another request happens to be stored at the same place, more of them on a busy machine."""
+"""glibc overwrites memory that Python gives back, so the test finds only data that is kept. Otherwise bytes of some
+visitors stay until another request happens to be stored at the same place."""
 AGENT_TRACE = re.compile(rb"Visitor(\d{5})")
 """One pass over a process's memory finds all of them; a search for each of them took a minute."""
 ADDRESS_TRACE = re.compile(rb"198\.51\.[01]\.\d")
