@@ -13,7 +13,8 @@ def reserved_ports(count: int) -> Iterator[list[int]]:
 
     Each is held by a socket that is bound but does not listen. A server that sets SO_REUSEADDR or
     SO_REUSEPORT, as they all do, can bind and listen beside it. A request for "any free port" does not get
-    it.
+    it, on any IPv4 address: the drill's clients send from many of 127.0.0.0/8, and a port that is held on
+    127.0.0.1 alone is given to them. Then a server that listens on all addresses cannot bind it.
     """
     with contextlib.ExitStack() as stack:
         ports = []
@@ -21,6 +22,6 @@ def reserved_ports(count: int) -> Iterator[list[int]]:
             holder = stack.enter_context(socket.socket())
             holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            holder.bind(("127.0.0.1", 0))
+            holder.bind(("", 0))
             ports.append(holder.getsockname()[1])
         yield ports

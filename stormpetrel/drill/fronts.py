@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from stormpetrel.drill.place import free_ports
 from stormpetrel.drill.tls import make_certificate
 from stormpetrel.proxies.site import EDGE_SETTINGS, ProxiedSite
 from stormpetrel.proxies.trial import ProxyTrial, environment
@@ -212,7 +213,7 @@ def shipped(name: str, *, upstream_port: int, status_port: int) -> Iterator[Fron
     _program(name)
     with (
         tempfile.TemporaryDirectory(prefix="stormpetrel-drill-certificate-") as kept,
-        free_port() as plain_port,
+        free_ports(1) as (plain_port,),
     ):
         certificate = Path(kept) / "front.pem"
         make_certificate(certificate, (DOMAIN, STATUS_DOMAIN))
@@ -255,7 +256,7 @@ def _running(name: str, command: Callable[[Path, int], list[str]]) -> Iterator[F
     directory.chmod(0o711)
     process: subprocess.Popen[bytes] | None = None
     try:
-        with free_port() as port, open(directory / "output", "wb") as output:
+        with free_ports(1) as (port,), open(directory / "output", "wb") as output:
             process = subprocess.Popen(
                 command(directory, port),
                 cwd=directory,
@@ -300,21 +301,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         for pid in children:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, 9)
-
-
-@contextlib.contextmanager
-def free_port() -> Iterator[int]:
-    """Yield a free port of 127.0.0.1 that the system gives to no other process until the block ends.
-
-    A bound socket that does not listen reserves it. Both fronts can bind the same port because they set
-    SO_REUSEADDR or SO_REUSEPORT; a request for "any free port" skips it.
-    """
-    with socket.socket() as holder:
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        holder.bind(("127.0.0.1", 0))
-        port: int = holder.getsockname()[1]
-        yield port
 
 
 def _files() -> int:

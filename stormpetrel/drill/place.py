@@ -146,9 +146,11 @@ def busy_s() -> float:
 
 @contextmanager
 def free_ports(count: int) -> Iterator[list[int]]:
-    """Yield ports of 127.0.0.1 that the system gives to no other process until the block ends.
+    """Yield ports that the system gives to no other process until the block ends.
 
-    A bound socket that does not listen reserves each; a server that sets SO_REUSEPORT can bind the same port.
+    A bound socket that does not listen reserves each, on all addresses: attackers send from many of 127.0.0.0/8,
+    and would get a port that is held on 127.0.0.1 alone. A server that sets SO_REUSEADDR or SO_REUSEPORT can bind
+    the same port.
     """
     with contextlib.ExitStack() as stack:
         ports = []
@@ -156,7 +158,7 @@ def free_ports(count: int) -> Iterator[list[int]]:
             holder = stack.enter_context(socket.socket())
             holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            holder.bind(("127.0.0.1", 0))
+            holder.bind(("", 0))
             ports.append(int(holder.getsockname()[1]))
         yield ports
 

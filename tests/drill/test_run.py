@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -122,6 +124,20 @@ def test_a_place_that_does_not_start_says_why(tmp_path: Path) -> None:
 def test_ports_are_kept_from_others_until_the_block_ends() -> None:
     with place.free_ports(3) as ports, place.free_ports(3) as others:
         assert len({*ports, *others}) == 6
+
+
+def test_ports_are_kept_from_clients_of_other_loopback_addresses_too() -> None:
+    # Bound to 127.0.0.1 alone, 2,519 of 3,000 held ports were given to 12,000 clients of 127.0.0.9.
+    with place.free_ports(300) as ports, ExitStack() as stack:
+        clients = [stack.enter_context(socket.socket()) for _ in range(2_000)]
+        for client in clients:
+            client.bind(("127.0.0.9", 0))
+        assert not {client.getsockname()[1] for client in clients} & set(ports)
+        # A server that listens on all addresses has its port.
+        with socket.socket() as server:
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            server.bind(("", ports[0]))
+            server.listen()
 
 
 def test_progress_never_passes_the_whole_and_never_goes_back_however_long_the_end_takes() -> None:

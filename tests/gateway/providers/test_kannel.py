@@ -92,7 +92,7 @@ def test_a_real_kannel_delivers_messages_and_receipts_and_retries_what_was_not_s
         await provider.stop()
         return phone
 
-    with running_kannel(tmp_path, webhook_url, quoted) as peer:
+    with sock, running_kannel(tmp_path, webhook_url, quoted) as peer:
         phone = run(lambda: main(peer))
         end(phone)
     with phone.stdout as output:
