@@ -46,12 +46,14 @@ async def create(request: Request) -> Response:
     }
     fields = {name: problem for name, problem in problems.items() if problem}
     if not fields:
-        weakness = await site.passwords.problem(given.password, username=given.username, email=given.email)
+        weakness = await site.passwords.problem(
+            given.password, username=given.username, email=given.email, urgency=request.urgency
+        )
         fields = {"password": weakness} if weakness else {}
     if fields:
         # Check before hashing the password: a hash costs 20 ms, checking the text almost nothing.
         raise rules.invalid_fields(fields)
-    password_hash = await site.heavy.hash_password(given.password)
+    password_hash = await site.heavy.hash_password(given.password, urgency=request.urgency)
     access_token = new_token(lambda: secrets.token_urlsafe(SECRET_BYTES))
     assert request.access is not None
     await site.database.write(

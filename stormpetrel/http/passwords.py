@@ -14,7 +14,7 @@ from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import guesses as rules
 from stormpetrel.rules import quotas as quota_rules
 from stormpetrel.rules.guesses import Admission, Guess
-from stormpetrel.shield.classify import K3_NEAR, lane_urgency
+from stormpetrel.shield.classify import K3_NEAR
 from stormpetrel.shield.evidence import FailedLogins
 from stormpetrel.shield.marks import Mark
 
@@ -43,6 +43,8 @@ class PasswordCaller(Protocol):
     def address(self) -> str: ...
     @property
     def network_slot(self) -> int: ...
+    @property
+    def urgency(self) -> int: ...
     def known_device(self, account_id: int) -> Mark | None: ...
 
 
@@ -79,7 +81,7 @@ class Passwords:
                 self.failed.count(guess.login)
                 raise
         stored = DUMMY_HASH if user is None else user.password_hash
-        urgency = self._urgency(caller, guess)
+        urgency = self.urgency(caller, guess)
         normal = normal_form(password)
         right = await self._heavy.verify_password(stored, normal, urgency=urgency)
         is_old_form = False
@@ -90,7 +92,7 @@ class Passwords:
         if not (right or caller.scope["is_canary"]):
             self.failed.count(guess.login)
         if is_old_form and user is not None:
-            renewed = await self._heavy.hash_password(normal)
+            renewed = await self._heavy.hash_password(normal, urgency=urgency)
             await self._database.write(
                 account_rules.renew_hash, account_id=user.account_id, old=stored, new=renewed
             )
@@ -143,20 +145,19 @@ class Passwords:
         elif guess.account_id is not None:
             await self._database.write(rules.note_wrong, guess, now_ms=caller.now_ms)
 
-    async def problem(self, password: str, *, username: str, email: str) -> str | None:
-        """Return the problem of a new password, or None."""
+    async def problem(self, password: str, *, username: str, email: str, urgency: int) -> str | None:
+        """Return the problem of a new password, or None. Raise Busy."""
         problem = password_problem(password)
         if problem is not None:
             return problem
         about = [username, email, *self._about]
-        weakness: str | None = await self._heavy.call("password_weakness", password, about, urgency=2)
+        weakness: str | None = await self._heavy.call("password_weakness", password, about, urgency=urgency)
         return weakness
 
-    def _urgency(self, caller: PasswordCaller, guess: Guess) -> int:
+    def urgency(self, caller: PasswordCaller, guess: Guess) -> int:
         """Return the urgency: a device known to this account does not wait behind unknown clients.
 
         A device or session of another account counts as a stranger here.
         """
-        lane = lane_urgency(caller.scope["lane"])
         known = guess.device is not None or guess.session is not None
-        return lane if known else max(lane, lane_urgency(K3_NEAR))
+        return caller.urgency if known else max(caller.urgency, K3_NEAR)

@@ -124,6 +124,11 @@ class Request:
         return str(self.scope["visit"].address)
 
     @property
+    def urgency(self) -> int:
+        """Return the visit's lane of the shield (0 first), as the urgency of its jobs in the heavy process."""
+        return int(self.scope["lane"])
+
+    @property
     def network_slot(self) -> int:
         """Return the number of the row that counts the client's network."""
         return slot(self.site.secret, f"network {network_of(self.address)}")

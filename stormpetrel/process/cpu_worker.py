@@ -2,8 +2,9 @@
 
 One CPU-bound thread beside the loop raised a hot page's p99 from 0.4 to 60 ms; a separate process does not.
 Each web worker has a SEQPACKET socket pair to the child, made before the fork. A job is (id, kind, urgency,
-deadline, arguments); the most urgent class is served first, and each class has its own bounded queue. A job
-that finds no room, or would start after its deadline, is answered with Busy.
+deadline, arguments). Its urgency is the shield's lane of the visit that asks (shield/classify.py): a member who
+signs in does not wait behind strangers who sign up. The most urgent class is served first, and each class has its
+own bounded queue. A job that finds no room, or would start after its deadline, is answered with Busy.
 
 When the child dies, the supervisor notifies the callers (`announce_death`), whose calls raise Busy, and
 starts a new child on the same sockets. Nothing here logs the contents of a job.
@@ -38,7 +39,6 @@ log = logging.getLogger(__name__)
 
 # OWASP Password Storage Cheat Sheet, Argon2id, the setting with the least memory that it allows with t=2:
 # 19 MiB, 2 iterations, parallelism 1. Measured here: 21 ms; argon2-cffi's own default takes 180 ms.
-# 19 MiB, 2 iterations, parallelism 1. Measured here: 21 ms, where argon2-cffi's own default takes 180 ms.
 MEMORY_KIB = 19 * 1024
 ITERATIONS = 2
 PARALLELISM = 1
@@ -46,8 +46,13 @@ MAX_PASSWORD_BYTES = 1024
 """Longer passwords are refused: no one types them, and the sender must not choose the hashing time."""
 
 NICENESS = 10
-CLASSES = 4
-"""Urgencies 0 (first) to 3."""
+CLASSES = 7
+"""Urgencies 0 (first) to 6: the six lanes of the shield, and DRAWING."""
+DRAWING = CLASSES - 1
+"""The urgency of a picture of an initial."""
+NEWEST_FIRST = 3
+"""From this urgency on, which is that of strangers, the newest job is served first, and the oldest is dropped when
+the class is full: in a flood some are served in time, instead of all of them too late."""
 WAITING_PER_CLASS = 64
 """At 21 ms each, a full class is 1.3 s of work."""
 DEADLINE_S = 10.0
@@ -194,7 +199,7 @@ class Heavy:
             self._loop.remove_reader(self._end.fileno())
         self._fail_all(1)
 
-    async def hash_password(self, password: str, *, urgency: int = 1) -> str:
+    async def hash_password(self, password: str, *, urgency: int) -> str:
         """Return the Argon2id hash. Raise Invalid for a password too long, Busy when there is no room."""
         if _too_long(password):
             raise Invalid("The password is too long", fields={"password": "is too long"})
@@ -202,7 +207,7 @@ class Heavy:
         assert isinstance(result, str)
         return result
 
-    async def verify_password(self, password_hash: str, password: str, *, urgency: int = 1) -> bool:
+    async def verify_password(self, password_hash: str, password: str, *, urgency: int) -> bool:
         """Return True if the password matches the hash; False for an invalid hash. Raise Busy.
 
         If the account does not exist, pass DUMMY_HASH.
@@ -213,7 +218,7 @@ class Heavy:
 
     async def draw_initial(self, tint: str, letter: str) -> bytes:
         """Return the PNG of a letter on a colour, after all more urgent jobs. Raise Busy."""
-        result = await self.call("draw_initial", tint, letter, urgency=CLASSES - 1)
+        result = await self.call("draw_initial", tint, letter, urgency=DRAWING)
         assert isinstance(result, bytes)
         return result
 
@@ -282,19 +287,23 @@ class _Queues:
         self.job_s = 0.025
         """A running mean of a job's duration."""
 
-    def put(self, job: _Job, end: socket.socket) -> bool:
-        """Queue a job; return False if there is no room."""
-        waiting = self._classes[min(max(job.urgency, 0), CLASSES - 1)]
+    def put(self, job: _Job, end: socket.socket) -> tuple[_Job, socket.socket] | None:
+        """Queue a job; return the one that has no room: this one, or the oldest of a class served newest first."""
+        urgency = min(max(job.urgency, 0), CLASSES - 1)
+        waiting = self._classes[urgency]
+        dropped = None
         if len(waiting) >= WAITING_PER_CLASS:
-            return False
+            if urgency < NEWEST_FIRST:
+                return job, end
+            dropped = waiting.popleft()
         waiting.append((job, end))
-        return True
+        return dropped
 
     def get(self) -> tuple[_Job, socket.socket] | None:
         """Return the next job, or None."""
-        for waiting in self._classes:
+        for urgency, waiting in enumerate(self._classes):
             if waiting:
-                return waiting.popleft()
+                return waiting.popleft() if urgency < NEWEST_FIRST else waiting.pop()
         return None
 
     def __len__(self) -> int:
@@ -336,9 +345,10 @@ def _take(end: socket.socket, queues: _Queues) -> None:
             data = end.recv(JOB_BYTES)
         except BlockingIOError:
             return
-        job = _decode_job(data)
-        if not queues.put(job, end):
-            _send(end, _Answer(job.id, "busy", retry_after_s=queues.retry_after_s))
+        dropped = queues.put(_decode_job(data), end)
+        if dropped is not None:
+            job, caller = dropped
+            _send(caller, _Answer(job.id, "busy", retry_after_s=queues.retry_after_s))
 
 
 def _perform(job: _Job, queues: _Queues) -> _Answer:

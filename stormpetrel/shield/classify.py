@@ -118,10 +118,3 @@ def channel_of(kind: int, flags: int, *, is_app: bool) -> str:
             return "posting"
         return "apps" if is_app else "web"
     return "returning" if flags & RETURNS else "new"
-
-
-def lane_urgency(lane: int) -> int:
-    """Return the urgency (0 first, to 3) of a visit of this class in a separate queue (process/cpu_worker.py)."""
-    if lane < K3_FAR - 1:
-        return 0 if lane < 2 else 1
-    return 3 if lane == K4 else 2

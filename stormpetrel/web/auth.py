@@ -197,12 +197,12 @@ async def sign_up(request: Request) -> Response:
     problems = _problems(typed, registration=registration)
     if not problems:
         weakness = await request.site.passwords.problem(
-            typed["password"], username=typed["username"], email=typed["email"]
+            typed["password"], username=typed["username"], email=typed["email"], urgency=request.urgency
         )
         problems = {"password": weakness} if weakness else {}
     if not problems:
         # Hashing costs 20 ms of a core, so do not hash for a form that will be refused anyway.
-        password_hash = await request.site.heavy.hash_password(typed["password"])
+        password_hash = await request.site.heavy.hash_password(typed["password"], urgency=request.urgency)
         try:
             account = await request.site.database.write(
                 account_rules.sign_up,
@@ -276,7 +276,9 @@ async def change_password(request: Request) -> Response:
     new = form.get("user[password]", "")
     user = await request.site.database.read(account_rules.user, account_id=request.account_id)
     # First check the new password: this costs no attempt.
-    problem = await request.site.passwords.problem(new, username=user.username, email=user.email)
+    problem = await request.site.passwords.problem(
+        new, username=user.username, email=user.email, urgency=request.urgency
+    )
     if problem:
         return await _password_page(request, problems={"password": problem}, status=422)
     if not await is_owner(request, form):
@@ -284,7 +286,7 @@ async def change_password(request: Request) -> Response:
     session_id = await request.site.database.write(
         password_rules.change_password,
         account_id=request.account_id,
-        password_hash=await request.site.heavy.hash_password(new),
+        password_hash=await request.site.heavy.hash_password(new, urgency=request.urgency),
         revoke_apps=bool(form.get("user[revoke_apps]")),
         now_ms=request.now_ms,
         browser=browser_name(request.headers.get("user-agent", "")),

@@ -192,10 +192,12 @@ async def edit_password(request: Request) -> Response:
     # Check the link before hashing, which costs 20 ms: an invalid link must cost nothing.
     link = await _usable_reset(request, token)
     user = await request.site.database.read(account_rules.user, account_id=link.account_id)
-    problem = await request.site.passwords.problem(password, username=user.username, email=user.email)
+    problem = await request.site.passwords.problem(
+        password, username=user.username, email=user.email, urgency=request.urgency
+    )
     if problem is not None:
         return _edit_page(request, token=token, problem=problem, status=422)
-    password_hash = await request.site.heavy.hash_password(password)
+    password_hash = await request.site.heavy.hash_password(password, urgency=request.urgency)
     account_id = await request.site.database.write(
         rules.reset_password,
         token_hash=secret_hash(token),

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from stormpetrel.http.passwords import TOO_OFTEN
 from stormpetrel.model.second_factor import Factors, Passkey, recovery_hash
 from stormpetrel.rules import second_factors as rules
+from stormpetrel.shield.classify import K2
 from stormpetrel.shield.cookies import seal, unseal
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ def challenge_slot(text: str) -> int:
 async def proves(request: Request, form: dict[str, str], *, account_id: int) -> bool:
     """Return True if the form has a valid code, recovery code or passkey of the account, and use it up.
 
-    An attempt counts like a guess at the password. Raise TooMany.
+    An attempt counts like a guess at the password. Its job goes before those of strangers, because the password was
+    right, or the session is known. Raise TooMany, Busy.
     """
     passwords = request.site.passwords
     guess = replace(passwords.guess(request, account_id=account_id, login=""), is_code=True)
@@ -122,7 +124,7 @@ async def _code_proves(request: Request, code: str, *, account_id: int, factors:
     code_hash = recovery_hash(code)
     if code_hash is None and factors.totp is not None:
         step = await site.heavy.call(
-            "totp_step", site.secret, factors.totp.sealed, code[:32], request.now_ms // 1000, urgency=1
+            "totp_step", site.secret, factors.totp.sealed, code[:32], request.now_ms // 1000, urgency=K2
         )
     if step is None and code_hash is None:
         return False
@@ -143,7 +145,7 @@ async def _passkey_proves(request: Request, credential: str, *, account_id: int,
         site.base_url,
         passkey.public_key,
         passkey.sign_count,
-        urgency=1,
+        urgency=K2,
     )
     if count is None:
         return False

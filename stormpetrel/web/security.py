@@ -109,7 +109,7 @@ async def _app_page(request: Request, *, token: str = "", problem: str = "") -> 
         f"{user.username}@{site.domain}",
         site.config.title,
         token,
-        urgency=2,
+        urgency=request.urgency,
     )
     if offer is None:
         raise Invalid("This page has expired. Please start again")
@@ -137,7 +137,7 @@ async def confirm_app(request: Request) -> Response:
         token[:1024],
         form.get("code", "")[:32],
         request.now_ms // 1000,
-        urgency=2,
+        urgency=request.urgency,
     )
     if accepted is None:
         raise Invalid("This page has expired. Please start again")
@@ -195,7 +195,12 @@ async def confirm_passkey(request: Request) -> Response:
     accepted: list[bytes | int] | None = None
     if signed is not None:
         accepted = await site.heavy.call(
-            "passkey_accept", credential, signed.encode(), host(request), site.base_url, urgency=2
+            "passkey_accept",
+            credential,
+            signed.encode(),
+            host(request),
+            site.base_url,
+            urgency=request.urgency,
         )
     if signed is None or accepted is None:
         raise Invalid("This passkey could not be added. Please start again")

@@ -12,9 +12,12 @@ import uvloop
 
 from stormpetrel.errors import Busy, Invalid
 from stormpetrel.process.cpu_worker import (
+    CLASSES,
+    DRAWING,
     DUMMY_HASH,
     IN_FLIGHT_PER_WORKER,
     MAX_PASSWORD_BYTES,
+    NEWEST_FIRST,
     WAITING_PER_CLASS,
     Heavy,
     HeavyHub,
@@ -25,6 +28,7 @@ from stormpetrel.process.cpu_worker import (
     run_child,
     verify_password_now,
 )
+from stormpetrel.shield.classify import K2, K3_NEAR, LANES
 
 
 def test_a_password_belongs_to_its_own_hash_only():
@@ -109,13 +113,13 @@ def in_loop(hub, work, name="web-0"):
 
 def test_the_child_hashes_and_verifies(hub, child):
     async def work(heavy):
-        hashed = await heavy.hash_password("söme pässword")
+        hashed = await heavy.hash_password("söme pässword", urgency=1)
         return (
-            await heavy.verify_password(hashed, "söme pässword"),
-            await heavy.verify_password(hashed, "some password"),
+            await heavy.verify_password(hashed, "söme pässword", urgency=1),
+            await heavy.verify_password(hashed, "some password", urgency=1),
             await heavy.verify_password("nonsense", "x", urgency=0),
-            await heavy.verify_password(DUMMY_HASH, "x"),
-            await heavy.verify_password(hashed, "x" * 100_000),
+            await heavy.verify_password(DUMMY_HASH, "x", urgency=1),
+            await heavy.verify_password(hashed, "x" * 100_000, urgency=1),
         )
 
     assert in_loop(hub, work) == (True, False, False, False, False)
@@ -124,7 +128,7 @@ def test_the_child_hashes_and_verifies(hub, child):
 def test_a_password_too_long_is_invalid_before_the_child_hears_of_it(hub):
     async def work(heavy):
         with pytest.raises(Invalid):
-            await heavy.hash_password("x" * (MAX_PASSWORD_BYTES + 1))
+            await heavy.hash_password("x" * (MAX_PASSWORD_BYTES + 1), urgency=1)
 
     in_loop(hub, work)
 
@@ -133,10 +137,10 @@ def test_two_workers_get_their_own_answers(hub, child):
     async def work(heavy):
         other = Heavy(hub.workers["web-1"])
         other.attach(asyncio.get_running_loop())
-        hashed = await heavy.hash_password("a")
+        hashed = await heavy.hash_password("a", urgency=1)
         answers = await asyncio.gather(
             *(
-                worker.verify_password(hashed, password)
+                worker.verify_password(hashed, password, urgency=1)
                 for _ in range(5)
                 for worker, password in ((heavy, "a"), (other, "b"))
             )
@@ -168,10 +172,13 @@ def test_overload_is_busy_at_once_and_what_was_taken_is_done(hub, child):
 
 def test_a_worker_with_too_many_calls_of_its_own_is_busy_without_asking(hub):
     async def work(heavy):
-        calls = [asyncio.ensure_future(heavy.verify_password("h", "p")) for _ in range(IN_FLIGHT_PER_WORKER)]
+        calls = [
+            asyncio.ensure_future(heavy.verify_password("h", "p", urgency=1))
+            for _ in range(IN_FLIGHT_PER_WORKER)
+        ]
         await asyncio.sleep(0)
         with pytest.raises(Busy):
-            await heavy.verify_password("h", "p")
+            await heavy.verify_password("h", "p", urgency=1)
         heavy.close()
         return await asyncio.gather(*calls, return_exceptions=True)
 
@@ -181,12 +188,30 @@ def test_a_worker_with_too_many_calls_of_its_own_is_busy_without_asking(hub):
 def test_the_more_urgent_class_is_served_first_and_a_full_class_takes_no_room_from_others():
     queues = _Queues()
     for number in range(WAITING_PER_CLASS):
-        assert queues.put(_Job(number, "k", 2, 0.0, []), None)
-    assert not queues.put(_Job(1000, "k", 2, 0.0, []), None)
-    assert queues.put(_Job(2000, "k", 0, 0.0, []), None)
-    assert queues.put(_Job(3000, "k", 1, 0.0, []), None)
+        assert queues.put(_Job(number, "k", 2, 0.0, []), None) is None
+    refused = queues.put(_Job(1000, "k", 2, 0.0, []), None)
+    assert refused is not None
+    assert refused[0].id == 1000
+    assert queues.put(_Job(2000, "k", 0, 0.0, []), None) is None
+    assert queues.put(_Job(3000, "k", 1, 0.0, []), None) is None
     assert [queues.get()[0].id for _ in range(3)] == [2000, 3000, 0]
     assert len(queues) == WAITING_PER_CLASS - 1
+
+
+def test_among_strangers_the_newest_is_served_first_and_the_oldest_is_dropped_when_there_is_no_room():
+    queues = _Queues()
+    for number in range(WAITING_PER_CLASS):
+        assert queues.put(_Job(number, "k", K3_NEAR, 0.0, []), "end") is None
+    dropped = queues.put(_Job(1000, "k", K3_NEAR, 0.0, []), "end")
+    assert dropped is not None
+    assert dropped[0].id == 0
+    assert [queues.get()[0].id for _ in range(2)] == [1000, WAITING_PER_CLASS - 1]
+
+
+def test_each_lane_of_the_shield_has_a_class_of_its_own_and_pictures_come_last():
+    assert len(LANES) == DRAWING == CLASSES - 1
+    assert K2 < NEWEST_FIRST == K3_NEAR
+    assert [lane.newest_first for lane in LANES] == [urgency >= NEWEST_FIRST for urgency in range(len(LANES))]
 
 
 def test_a_job_past_its_deadline_is_not_begun():
@@ -207,17 +232,17 @@ def test_a_job_that_fails_says_what_kind_of_error_and_nothing_of_its_arguments(c
 
 def test_calls_in_flight_are_busy_when_the_child_dies_and_the_same_sockets_serve_its_successor(hub, child):
     async def work(heavy):
-        hashed = await heavy.hash_password("x")
+        hashed = await heavy.hash_password("x", urgency=1)
         child.send(signal.SIGSTOP)
-        calls = [asyncio.ensure_future(heavy.verify_password(hashed, "x")) for _ in range(8)]
+        calls = [asyncio.ensure_future(heavy.verify_password(hashed, "x", urgency=1)) for _ in range(8)]
         await asyncio.sleep(0)
         assert child.end(signal.SIGKILL) == -signal.SIGKILL
         hub.announce_death()
         outcomes = await asyncio.gather(*calls, return_exceptions=True)
-        between = asyncio.ensure_future(heavy.verify_password(hashed, "x"))
+        between = asyncio.ensure_future(heavy.verify_password(hashed, "x", urgency=1))
         await asyncio.sleep(0)
         child.start()
-        return outcomes, await between, await heavy.verify_password(hashed, "y")
+        return outcomes, await between, await heavy.verify_password(hashed, "y", urgency=1)
 
     outcomes, between, after = in_loop(hub, work)
     assert all(isinstance(outcome, Busy) for outcome in outcomes)
@@ -227,10 +252,10 @@ def test_calls_in_flight_are_busy_when_the_child_dies_and_the_same_sockets_serve
 
 def test_a_worker_that_took_anothers_place_gets_none_of_its_answers(hub, child):
     async def dies(heavy):
-        hashed = await heavy.hash_password("x")
+        hashed = await heavy.hash_password("x", urgency=1)
         child.send(signal.SIGSTOP)
         # The answer comes only after this worker has ended.
-        call = asyncio.ensure_future(heavy.verify_password(hashed, "x"))
+        call = asyncio.ensure_future(heavy.verify_password(hashed, "x", urgency=1))
         await asyncio.sleep(0)
         assert not call.done()
         return hashed
@@ -239,12 +264,16 @@ def test_a_worker_that_took_anothers_place_gets_none_of_its_answers(hub, child):
     child.send(signal.SIGCONT)
 
     async def successor(heavy):
-        return await heavy.verify_password(hashed, "wrong")
+        return await heavy.verify_password(hashed, "wrong", urgency=1)
 
     assert in_loop(hub, successor) is False
 
 
 def test_sigterm_ends_the_child_cleanly(hub):
     child = Child(hub)
-    in_loop(hub, lambda heavy: heavy.verify_password("x", "x"))
+    try:
+        in_loop(hub, lambda heavy: heavy.verify_password("x", "x", urgency=1))
+    except BaseException:
+        child.end(signal.SIGKILL)  # a child that lives on would hold the output of the tests open
+        raise
     assert child.end() == 0
