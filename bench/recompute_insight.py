@@ -416,8 +416,10 @@ def countries(raw: Raw, table: Path) -> dict[str, int]:
 # Comparing
 
 
-def same(reported: Any, computed: Any) -> bool:
-    """Return whether two values are the same number, or both None."""
+def same(reported: Any, computed: Any, below: int = 0) -> bool:
+    """Return whether two values are the same number, or both None. `below`: the limit of an inexact count."""
+    if below:
+        return reported is None and 0 < computed < below
     if reported is None or computed is None:
         return reported is computed
     return math.isclose(reported, computed, rel_tol=SAME, abs_tol=SAME)
@@ -428,24 +430,26 @@ def differences(report: dict[str, Any], raw: Raw, table: Path | None) -> tuple[i
     checked, wrong = 0, []
     missing = object()
 
-    def compare(place: str, reported: Any, computed: Any) -> None:
+    def compare(place: str, reported: Any, computed: Any, below: int = 0) -> None:
         nonlocal checked
         checked += 1
         if computed is missing:
             wrong.append(f"{place}: {reported} cannot be computed")
-        elif not same(reported, computed):
-            wrong.append(f"{place}: {reported} in the report, {computed} computed")
+        elif not same(reported, computed, below):
+            shown = f"fewer than {below}" if below else reported
+            wrong.append(f"{place}: {shown} in the report, {computed} computed")
 
     expected = numbers(raw)
     for name, number in report["numbers"].items():
-        compare(name, number["value"], expected.get(name, missing))
+        compare(name, number["value"], expected.get(name, missing), number.get("below", 0))
     expected_tables = tables(raw)
     for name, rows in report["tables"].items():
         for row in rows:
             key = tuple(row["key"].values())
             computed = expected_tables.get(name, {}).get(key, {})
             for column, number in row["numbers"].items():
-                compare(f"{name} {key} {column}", number["value"], computed.get(column, missing))
+                place = f"{name} {key} {column}"
+                compare(place, number["value"], computed.get(column, missing), number.get("below", 0))
     expected_series = series(raw)
     for name, found in report["series"].items():
         rows = expected_series.get(name, [])

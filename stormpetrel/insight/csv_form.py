@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from stormpetrel.model.insight import ReportData
+from stormpetrel.model.insight import Number, ReportData
 
 HEADS = ("table", "key", "number", "value", "file", "query")
 
@@ -16,19 +16,19 @@ def csv_text(data: ReportData) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(HEADS)
     for name, number in data.numbers.items():
-        writer.writerow(("", "", name, _shown(number.value), number.file, number.query))
+        writer.writerow(("", "", name, _shown(number), number.file, number.query))
     for table in data.tables.values():
         for row in table.rows:
             key = "/".join(str(part) for part in row.key)
             for column, number in row.numbers.items():
-                writer.writerow(
-                    (table.name, _safe(key), column, _shown(number.value), number.file, number.query)
-                )
+                writer.writerow((table.name, _safe(key), column, _shown(number), number.file, number.query))
     return out.getvalue()
 
 
-def _shown(value: float | None) -> str:
-    return "" if value is None else str(value)
+def _shown(number: Number) -> str:
+    if number.below:
+        return f"fewer than {number.below}"
+    return "" if number.value is None else str(number.value)
 
 
 def _safe(text: str) -> str:

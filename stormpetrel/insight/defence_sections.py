@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from stormpetrel.insight import vocabulary
 from stormpetrel.insight.blocks import has_rows, outcome_grid, until
 from stormpetrel.insight.document import (
+    NOT_PUBLIC,
     Block,
     Bullets,
     Grid,
@@ -94,8 +95,8 @@ def collateral(data: ReportData) -> Section:
                 *texts,
                 (count(numbers["refused"]),),
                 (count(numbers["people"]),),
-                (at(numbers["first_ms"]),),
-                (at(numbers["last_ms"]),),
+                (at(numbers["first_ms"]) if "first_ms" in numbers else NOT_PUBLIC,),
+                (at(numbers["last_ms"]) if "last_ms" in numbers else NOT_PUBLIC,),
             )
         )
     return Section(
@@ -104,12 +105,9 @@ def collateral(data: ReportData) -> Section:
         (
             Paragraph(
                 (
+                    "Requests with a credential that were refused: ",
                     count(data.numbers["refused_known"]),
-                    units(
-                        data.numbers["refused_known"],
-                        " request with a credential was refused, of ",
-                        " requests with a credential were refused, of ",
-                    ),
+                    ", of ",
                     count(data.numbers["people_refused"]),
                     units(
                         data.numbers["people_refused"],

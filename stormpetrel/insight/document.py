@@ -9,6 +9,7 @@ from stormpetrel.charts import Band, Curve
 from stormpetrel.model.insight import Number
 
 UNRECORDED = "not recorded"
+NOT_PUBLIC = "not public"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,9 @@ def plain(line: Line) -> str:
 
 
 def count(number: Number | None) -> Piece:
-    """Return "1,234"."""
+    """Return "1,234", or "fewer than 10" if the edition has no exact value."""
+    if number is not None and number.below:
+        return Figure(number, f"fewer than {number.below:,}")
     if number is None or number.value is None:
         return UNRECORDED
     return Figure(number, f"{number.value:,.0f}")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from stormpetrel.insight.words import is_plain_name
-from stormpetrel.model.insight import Number, NumberTable, ReportData
+from stormpetrel.model.insight import Number, NumberRow, NumberTable, ReportData
 
 PUBLIC_KINDS = ("overload", "calm")
 """Entries of the journal whose text is public; the text of others may hold the words of operators or errors."""
@@ -14,6 +14,8 @@ MIN_SHARE = 0.005
 """An application with fewer of the requests may have one user: it is not public."""
 MIN_TEXTS = 10
 """Fewer texts may be those of one person. No texts are not public either: else a missing count would tell of some."""
+FEW = 10
+"""Fewer clients with a credential, or fewer refused requests of them, may be one person: their count is not exact."""
 _PRIVATE_TABLES = ("pages", "collateral")
 _EVIDENCE = ("vector_evidence", "evidence_for", "evidence_against")
 
@@ -23,13 +25,18 @@ def public_data(data: ReportData) -> ReportData:
     tables = {name: table for name, table in data.tables.items() if name not in _PRIVATE_TABLES}
     for name in ("applications", "known_applications"):
         tables[name] = _common(tables[name])
+    refused = _few(data.numbers["refused_known"])
+    tables["collateral_channels"] = _few_refused(
+        tables["collateral_channels"], is_total_known=not refused.below
+    )
     hidden = _few_texts(data.numbers)
     if "texts_new" in hidden:
         for name in _EVIDENCE:
             tables[name] = _without_texts(tables[name])
     return replace(
         data,
-        numbers={name: number for name, number in data.numbers.items() if name not in hidden},
+        numbers={name: number for name, number in data.numbers.items() if name not in hidden}
+        | {"refused_known": refused, "people_refused": _few(data.numbers["people_refused"])},
         tables=tables,
         phases=tuple(replace(phase, pages=()) for phase in data.phases),
         timeline=tuple(entry for entry in data.timeline if entry.kind in PUBLIC_KINDS),
@@ -51,6 +58,43 @@ def _without_texts(table: NumberTable) -> NumberTable:
     return replace(
         table, rows=tuple(row for row in table.rows if not str(row.key[-1]).startswith("texts_new"))
     )
+
+
+def _few(number: Number) -> Number:
+    """Return a count that says "fewer than 10" instead of 1 to 9."""
+    return _at_most(number, FEW) if 0 < number.known < FEW else number
+
+
+def _at_most(number: Number, below: int) -> Number:
+    return replace(number, value=None, below=below)
+
+
+def _few_refused(table: NumberTable, *, is_total_known: bool) -> NumberTable:
+    """Return the refusals by channel and rule, without small counts and without the times of few people.
+
+    `is_total_known`: the sum of the rows is public. A single small row would follow from it and the other rows, so
+    the next greater rows are hidden too, until several are hidden and their sum is not small: "fewer than 100".
+    """
+    rows = sorted(table.rows, key=lambda row: row.numbers["refused"].known)
+    few = [row for row in rows if row.numbers["refused"].known < FEW]
+    if few and is_total_known:
+        while len(few) < len(rows) and (
+            len(few) < 2 or sum(row.numbers["refused"].known for row in few) < FEW
+        ):
+            few.append(rows[len(few)])
+    hidden = {row.key for row in few}
+    return replace(table, rows=tuple(_few_people(row, hides_refused=row.key in hidden) for row in table.rows))
+
+
+def _few_people(row: NumberRow, *, hides_refused: bool) -> NumberRow:
+    numbers = dict(row.numbers)
+    if hides_refused:
+        # 10 for 1 to 9, 100 for 10 to 99: a true limit that says no more than the number of digits.
+        below = 10 ** len(str(int(numbers["refused"].known)))
+        numbers["refused"] = _at_most(numbers["refused"], below)
+    if numbers["people"].known < FEW:
+        del numbers["first_ms"], numbers["last_ms"]
+    return replace(row, numbers=numbers | {"people": _few(numbers["people"])})
 
 
 def _common(table: NumberTable) -> NumberTable:

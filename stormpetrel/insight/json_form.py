@@ -8,7 +8,7 @@ from typing import Any
 from stormpetrel.insight.document import Bullets, InsightReport, plain
 from stormpetrel.model.insight import Number, NumberTable, ReportData
 
-VERSION = 2
+VERSION = 3
 """Rises when a key changes its meaning or goes."""
 _FIRST = ("summary", "advice", "limits")
 
@@ -54,7 +54,8 @@ def json_text(report: InsightReport, data: ReportData) -> str:
 
 
 def _number(number: Number) -> dict[str, Any]:
-    return {"value": number.value, "query": number.query, "file": number.file}
+    shown: dict[str, Any] = {"value": number.value, "query": number.query, "file": number.file}
+    return shown | {"below": number.below} if number.below else shown
 
 
 def _table(table: NumberTable) -> list[dict[str, Any]]:

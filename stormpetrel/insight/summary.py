@@ -91,7 +91,7 @@ def _defence(data: ReportData) -> Line:
         count(numbers["refused"]),
         units(numbers["refused"], " request", " requests"),
     )
-    if not numbers["refused_known"].known:
+    if not (numbers["refused_known"].known or numbers["refused_known"].below):
         return (*line, "; none of them had the credential of a member.")
     return (
         *line,

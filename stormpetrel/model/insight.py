@@ -16,13 +16,15 @@ Value = int | float | None
 class Number:
     """`value`: None if nothing was recorded. `query`: gives exactly this value in the SQLite file `file`.
 
-    `whole`: the query of the table that the number is from, or "".
+    `whole`: the query of the table that the number is from, or "". `below`: if the edition has no exact value, a
+    number that the value is below, otherwise 0.
     """
 
     value: Value
     query: str
     file: str
     whole: str = ""
+    below: int = 0
 
     @property
     def known(self) -> float:
