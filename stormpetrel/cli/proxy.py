@@ -47,6 +47,10 @@ def _proxy(args: argparse.Namespace) -> int:
 
     config = load(args.config).config
     own_domain = _host_of(config.public_url)
+    if not args.domain and not own_domain:
+        raise SetupError(
+            "the public name is not known: give --domain NAME, or set public_url to https://NAME"
+        )
     domain = host_name(args.domain or own_domain, option="--domain")
     status_domain = args.status_domain or f"status.{domain}"
     if not args.status_domain and domain == own_domain:

@@ -43,14 +43,20 @@ def test_nginx_takes_every_body_that_the_edge_takes(run, monkeypatch):
     assert "client_max_body_size 1040m;" in run("proxy", "nginx", "--domain", "example.org").out
 
 
-@pytest.mark.parametrize(
-    "name", ["", "https://example.org", "a b.example", "example.org;", "x-.org", "x\n.org"]
-)
+@pytest.mark.parametrize("name", ["https://example.org", "a b.example", "example.org;", "x-.org", "x\n.org"])
 def test_what_is_no_host_name_is_refused(run, name):
     assert run("proxy", "nginx", "--domain", name, expect=2).complaint.startswith("--domain must be a name")
-    if name:
-        refused = run("proxy", "nginx", "--domain", "example.org", "--status-domain", name, expect=2)
-        assert refused.complaint.startswith("--status-domain must be a name")
+    refused = run("proxy", "nginx", "--domain", "example.org", "--status-domain", name, expect=2)
+    assert refused.complaint.startswith("--status-domain must be a name")
+
+
+@pytest.mark.parametrize("more", [[], ["--domain", ""]])
+@pytest.mark.parametrize("url", ["", "http://127.0.0.1:8080", "https://petrel.example:8443"])
+def test_an_instance_without_a_public_name_is_told_how_to_give_one(run, monkeypatch, more, url):
+    monkeypatch.setenv("STORMPETREL_PUBLIC_URL", url)
+    assert run("proxy", "nginx", *more, expect=2).complaint == (
+        "the public name is not known: give --domain NAME, or set public_url to https://NAME"
+    )
 
 
 def test_the_status_page_needs_another_name_than_the_site(run):
