@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from stormpetrel.clock import now_ms
 from stormpetrel.courier.drain import URGENCY, Drained
 from stormpetrel.errors import Busy, StormpetrelError
+from stormpetrel.model.ids import time_ms
 from stormpetrel.storage import outbox
 from stormpetrel.storage.engine.connection import Connection
 from stormpetrel.storage.engine.database import Database
@@ -31,6 +32,10 @@ RENEW_EVERY_S = 5.0
 """A running job's lease is extended this often, so that no other courier begins it."""
 RETRY_FIRST_MS = 10_000
 """Doubles each time: the service that a job waits for may be down for five hours."""
+POSTPONE_MS = 30_000
+"""The mean wait of a job that was postponed."""
+POSTPONED_FOR_MS = 86_400_000
+"""Attempts at an older job are counted even if they were postponed: some reasons never end."""
 LOOK_EVERY_S = 0.5
 STOP_S = 5.0
 """How long running jobs may take when the courier stops; unfinished ones are done again later."""
@@ -42,6 +47,10 @@ class JobFailed(StormpetrelError):
     def __init__(self, safe_text: str, *, for_good: bool = False) -> None:
         super().__init__(safe_text)
         self.for_good = for_good
+
+
+class JobPostponed(StormpetrelError):
+    """A job was not begun, by no fault of what it waits for: the attempt is not counted."""
 
 
 class Attempt:
@@ -105,7 +114,7 @@ class Attempt:
 
 
 Work = Callable[[Attempt], Awaitable[None]]
-"""Does a job. Raises JobFailed, or Busy if a service is down for now."""
+"""Does a job. Raises JobFailed, JobPostponed, or Busy if a service is down for now."""
 
 
 @dataclass(slots=True)
@@ -186,12 +195,14 @@ class Dispatch:
         ended = asyncio.Event()
         renewing = asyncio.create_task(attempt.renew_until(ended))
         why = ""
-        for_good = False
+        for_good = is_postponed = False
         try:
             async with asyncio.timeout(self.longest_s):
                 await work(attempt)
         except JobFailed as error:
             why, for_good = error.safe_text, error.for_good
+        except JobPostponed as error:
+            why, is_postponed = error.safe_text, self.clock_ms() - time_ms(job.id) < POSTPONED_FOR_MS
         except Busy as error:
             why = error.safe_text
         except TimeoutError:
@@ -206,6 +217,11 @@ class Dispatch:
             return
         if for_good:
             await self._bury(attempt.job, why)
+        elif is_postponed:
+            due_at_ms = self.clock_ms() + int(POSTPONE_MS * (0.5 + self.rng.random()))
+            await self.db.write_as(
+                URGENCY, 10.0, outbox.postpone, attempt.job, error=why, due_at_ms=due_at_ms
+            )
         else:
             await self._later(attempt.job, why or "no result was reported")
 

@@ -14,7 +14,7 @@ import msgspec
 
 from stormpetrel import __version__, clock
 from stormpetrel.config import Config
-from stormpetrel.courier.dispatch import Attempt, Dispatch, JobFailed
+from stormpetrel.courier.dispatch import Attempt, Dispatch, JobFailed, JobPostponed
 from stormpetrel.courier.drain import URGENCY
 from stormpetrel.courier.name_resolver import NameResolver
 from stormpetrel.courier.webhook_client import CallAnswer, CallFailed, CallPostponed, call
@@ -75,7 +75,7 @@ class _StatusWebhooks:
             if not hmac.compare_digest(_challenge_in(bytes(answer.body)), expected.encode()):
                 raise CallFailed("the answer did not have the challenge in it")
         except CallPostponed as error:
-            raise JobFailed(error.safe_text) from error
+            raise JobPostponed(error.safe_text) from error
         except CallFailed as error:
             if attempt.job.attempts < CHALLENGES:
                 raise JobFailed(error.safe_text) from error
@@ -103,8 +103,8 @@ class _StatusWebhooks:
             if not answer.is_success:
                 raise CallFailed(f"the answer had the status {answer.status}")
         except CallPostponed as error:
-            # Not counted: owners of other hosts could turn this webhook off.
-            raise JobFailed(error.safe_text) from error
+            # Not counted: owners of other hosts could turn this webhook off, or use up the attempts of this call.
+            raise JobPostponed(error.safe_text) from error
         except CallFailed as error:
             reason = error.safe_text
             await self._db.write_as(

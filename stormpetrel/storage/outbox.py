@@ -76,6 +76,10 @@ _RETRY = sql(
     """UPDATE outbox SET due_at_ms = :due_at_ms, leased_until_ms = 0, last_error = :error
     WHERE id = :job_id AND leased_until_ms = :leased_until_ms"""
 )
+_POSTPONE = sql(
+    """UPDATE outbox SET due_at_ms = :due_at_ms, leased_until_ms = 0, last_error = :error, attempts = attempts - 1
+    WHERE id = :job_id AND leased_until_ms = :leased_until_ms"""
+)
 _BURY = sql(
     """INSERT INTO outbox_dead (id, kind, payload, attempts, last_error, died_at_ms)
     VALUES (:job_id, :kind, :payload, :attempts, :error, :now_ms)"""
@@ -187,6 +191,17 @@ def retry(
         error=error[:MAX_ERROR_CHARACTERS],
     )
     return True
+
+
+def postpone(connection: Connection, job: LeasedJob, *, error: str, due_at_ms: int) -> None:
+    """Give back a job that was not begun, without counting the attempt."""
+    connection.run(
+        _POSTPONE,
+        job_id=job.id,
+        leased_until_ms=job.leased_until_ms,
+        due_at_ms=due_at_ms,
+        error=error[:MAX_ERROR_CHARACTERS],
+    )
 
 
 def retry_delay_ms(attempts: int, *, jitter: float, first_ms: int = RETRY_FIRST_MS) -> int:

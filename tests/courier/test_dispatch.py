@@ -17,7 +17,15 @@ import uvloop
 
 from stormpetrel.config import MediaConfig
 from stormpetrel.courier import dispatch
-from stormpetrel.courier.dispatch import LEASE_MS, Attempt, Dispatch, Work
+from stormpetrel.courier.dispatch import (
+    LEASE_MS,
+    POSTPONE_MS,
+    POSTPONED_FOR_MS,
+    Attempt,
+    Dispatch,
+    JobPostponed,
+    Work,
+)
 from stormpetrel.courier.files import files_lane
 from stormpetrel.media.s3 import S3Store
 from stormpetrel.media.store import new_key
@@ -138,6 +146,26 @@ def test_work_that_takes_too_long_gives_its_place_back_and_comes_again(
     ((attempts, why, due_at_ms),) = store.all(WAITING)
     assert (attempts, why) == (1, "it took longer than 0 s")
     assert due_at_ms > NOW_MS
+
+
+def test_a_postponed_job_comes_again_without_an_attempt_less_until_it_is_a_day_old(
+    database_url: str, store: Connection
+) -> None:
+    fill(store, "work")
+
+    async def postponed(attempt: Attempt) -> None:
+        raise JobPostponed("no place")
+
+    due_at_ms = NOW_MS
+    for _ in range(2 * outbox.ATTEMPTS):
+        in_loop(database_url, lambda db, at_ms=due_at_ms: lane(db, postponed, now_ms=at_ms).once())
+        ((attempts, error, again_ms),) = store.all(WAITING)
+        assert (attempts, error) == (0, "no place")
+        assert POSTPONE_MS // 2 <= again_ms - due_at_ms <= POSTPONE_MS * 3 // 2
+        due_at_ms = again_ms
+    late_ms = NOW_MS + POSTPONED_FOR_MS
+    in_loop(database_url, lambda db: lane(db, postponed, now_ms=late_ms).once())
+    assert [attempts for attempts, _, _ in store.all(WAITING)] == [1]
 
 
 def test_what_fails_while_it_has_its_effect_leaves_none(database_url: str, store: Connection) -> None:

@@ -12,6 +12,7 @@ import threading
 import pytest
 import uvloop
 
+from stormpetrel import clock
 from stormpetrel.config import Config, StatusConfig
 from stormpetrel.courier import name_resolver
 from stormpetrel.courier.name_resolver import PER_DOMAIN, NameResolver, system_addresses
@@ -28,6 +29,7 @@ from tests.courier.test_status_mails import LATER, NOTICE, NOW_MS, SECRET, WAITI
 from tests.webhook_receiver import webhook_receiver
 
 LINK = new_link(SECRET, "hook")
+ATTEMPTS = sql("SELECT attempts FROM outbox")
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def store(database_url):
     connection.close()
 
 
-def subscribe(store, url):
+def subscribe(store, url, *, now_ms=NOW_MS):
     """Ask for a webhook; return its id."""
     with transaction(store):
         rules.ask_by_webhook(
@@ -54,7 +56,7 @@ def subscribe(store, url):
             network=1,
             most=10,
             most_per_host=10,
-            now_ms=NOW_MS,
+            now_ms=now_ms,
         )
     return found(store).id
 
@@ -176,9 +178,10 @@ def test_a_call_that_has_no_place_among_hosts_that_hang_is_repeated_and_not_coun
         return ["127.0.0.1"]
 
     neighbours = [f"hangs{n}.shared.example" for n in range(PER_DOMAIN)]
-    subscribe(store, receiver.url.replace("127.0.0.1", "hooks.shared.example"))
+    subscribe(store, receiver.url.replace("127.0.0.1", "hooks.shared.example"), now_ms=clock.now_ms())
     for _ in range(CHALLENGES):
         work(database_url, look_up=look_up, hanging=neighbours)
+        assert store.all(ATTEMPTS) == [(0,)]
         store.run(LATER)
     assert receiver.calls == []
     work(database_url, look_up=look_up)
