@@ -56,12 +56,16 @@ _ALL_SLOT = 1
 
 
 class StatusMailWanted(msgspec.Struct, frozen=True):
-    """The outbox job `status_mail_wanted`: a visitor typed an address. `token_hash` in hexadecimal."""
+    """The outbox job `status_mail_wanted`: a visitor typed an address. `token_hash` in hexadecimal.
+
+    `mailbox_slot`: counts mails to the address's mailbox. 0, which no mailbox has, in jobs of older releases.
+    """
 
     address: str
     channels: tuple[str, ...]
     nonce: str
     token_hash: str
+    mailbox_slot: int = 0
 
 
 class WebhookJob(msgspec.Struct, frozen=True):
@@ -79,11 +83,13 @@ def ask_by_mail(
     link: NewLink,
     network: int,
     most: int,
+    secret: bytes,
     now_ms: int,
 ) -> None:
     """Queue the request for the courier, which sends the mail that confirms it. Raise Invalid, TooMany.
 
-    `network`: the requester's slot (model/quota.py). `most`: the limit of all subscriptions.
+    `network`: the requester's slot (model/quota.py). `most`: the limit of all subscriptions. `secret`: of the
+    instance, for slots.
     """
     address = clean_address(address)
     if email_problem(address) is not None or not address.isascii():
@@ -91,7 +97,8 @@ def ask_by_mail(
             "This is not a valid e-mail address", fields={"target": "is not a valid e-mail address"}
         )
     _spend(connection, network, most, now_ms=now_ms)
-    wanted = StatusMailWanted(address, tuple(channels), link.nonce, link.token_hash.hex())
+    mailbox = slot(secret, f"status mailbox {mailbox_of(address)}")
+    wanted = StatusMailWanted(address, tuple(channels), link.nonce, link.token_hash.hex(), mailbox)
     outbox.put(connection, kind="status_mail_wanted", payload=wanted, now_ms=now_ms)
 
 
@@ -104,12 +111,10 @@ def send_wanted(connection: Connection, *, wanted: StatusMailWanted, now_ms: int
     asked_at_ms = stored.asked_at_ms(connection, kind=SubscriptionKind.EMAIL, target=wanted.address)
     if now_ms - asked_at_ms < MAIL_EVERY_MS:
         return
-    mailbox = mailbox_of(wanted.address)
-    if mailbox != wanted.address.lower():
-        # It needs no key: an attacker can type any address.
-        row = slot(b"", f"status mailbox {mailbox}")
-        if spend(connection, STATUS_MAILBOX, row, now_ms=now_ms):
-            return
+    if mailbox_of(wanted.address) != wanted.address.lower() and spend(
+        connection, STATUS_MAILBOX, wanted.mailbox_slot, now_ms=now_ms
+    ):
+        return
     known = stored.confirmed(connection, kind=SubscriptionKind.EMAIL, target=wanted.address)
     if known is not None:
         is_on = known.state is SubscriptionState.ACTIVE
@@ -139,16 +144,17 @@ def ask_by_webhook(
     network: int,
     most: int,
     most_per_host: int,
+    secret: bytes,
     now_ms: int,
 ) -> None:
-    """Store the webhook and queue its challenge. Raise Invalid, TooMany."""
+    """Store the webhook and queue its challenge. Raise Invalid, TooMany. `secret`: of the instance, for slots."""
     _spend(connection, network, most, now_ms=now_ms)
     require(connection, STATUS_WEBHOOK_ALL, _ALL_SLOT, now_ms=now_ms, text=ENOUGH)
-    require(connection, STATUS_WEBHOOK, _url_slot(target.url), now_ms=now_ms, text=ENOUGH_CALLS)
+    require(connection, STATUS_WEBHOOK, _url_slot(secret, target.url), now_ms=now_ms, text=ENOUGH_CALLS)
     since_id = first_id_at(max(0, now_ms - HOUR_S * 1000))
     if stored.count_of_host(connection, host=target.host, since_id=since_id) >= most_per_host:
         raise Invalid(FULL_HOST)
-    row = slot(b"", f"status webhook of {network} on {target.host}")
+    row = slot(secret, f"status webhook of {network} on {target.host}")
     require(connection, STATUS_WEBHOOK_HOST, row, now_ms=now_ms, text=ENOUGH_ON_HOST)
     id = stored.add(
         connection,
@@ -170,9 +176,9 @@ def _spend(connection: Connection, network: int, most: int, *, now_ms: int) -> N
         raise Invalid(FULL)
 
 
-def _url_slot(url: str) -> int:
-    """Return the slot that counts the challenges of a URL. It needs no key: an attacker can type any URL."""
-    return slot(b"", f"status webhook {url}")
+def _url_slot(secret: bytes, url: str) -> int:
+    """Return the slot that counts the challenges of a URL."""
+    return slot(secret, f"status webhook {url}")
 
 
 def _queue_challenge(connection: Connection, id: int, *, now_ms: int) -> None:
@@ -188,9 +194,9 @@ def subscription(connection: Connection, *, token_hash: bytes) -> StatusSubscrip
 
 
 def save(
-    connection: Connection, *, token_hash: bytes, channels: Sequence[str], now_ms: int
+    connection: Connection, *, token_hash: bytes, channels: Sequence[str], secret: bytes, now_ms: int
 ) -> StatusSubscription:
-    """Set the channels of a subscription, and confirm it. Return it. Raise NotFound, TooMany.
+    """Set the channels of a subscription, and confirm it. Return it. Raise NotFound, TooMany. `secret`: for slots.
 
     The request shows that the mail of an address is read. A webhook that is not active gets a challenge instead.
     The returned subscription is another one if the address has been confirmed by another link since.
@@ -199,7 +205,7 @@ def save(
     if found.state is SubscriptionState.ACTIVE:
         stored.set_channels(connection, id=found.id, channels=channels)
     elif found.is_webhook:
-        require(connection, STATUS_WEBHOOK, _url_slot(found.target), now_ms=now_ms, text=ENOUGH_CALLS)
+        require(connection, STATUS_WEBHOOK, _url_slot(secret, found.target), now_ms=now_ms, text=ENOUGH_CALLS)
         stored.set_channels(connection, id=found.id, channels=channels)
         _queue_challenge(connection, found.id, now_ms=now_ms)
     else:

@@ -76,6 +76,7 @@ async def subscribe(request: Request) -> Response:
         "link": link,
         "network": slot(site.secret, f"network {network_of(request.address)}"),
         "most": config.max_subscriptions,
+        "secret": site.secret,
         "now_ms": request.now_ms,
     }
     try:
@@ -127,6 +128,7 @@ async def save(request: Request) -> Response:
         rules.save,
         token_hash=secret_hash(form.get("token", "")),
         channels=_chosen(form),
+        secret=request.site.secret,
         now_ms=request.now_ms,
     )
     done = "saved" if saved.state is SubscriptionState.ACTIVE else "again"

@@ -56,6 +56,7 @@ def subscribe(store, url, *, now_ms=NOW_MS):
             network=1,
             most=10,
             most_per_host=10,
+            secret=SECRET,
             now_ms=now_ms,
         )
     return found(store).id

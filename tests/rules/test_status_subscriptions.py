@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from stormpetrel.errors import Invalid, NotFound, TooMany
@@ -37,6 +38,10 @@ from tests.store import Store
 SECRET = b"s" * 32
 JOBS = sql("SELECT kind, payload, lane FROM outbox ORDER BY id")
 CLEAR = sql("DELETE FROM outbox")
+CLEAR_QUOTAS = sql("DELETE FROM quotas")
+QUOTA_ROWS = sql(
+    "SELECT quota, slot FROM quotas WHERE quota IN ('status.mailbox', 'status.webhook', 'status.webhook.host')"
+)
 URL = "https://hooks.example/in?key=1"
 
 
@@ -46,7 +51,12 @@ def jobs(store: Store, kind: str) -> list[str]:
 
 
 def ask(
-    store: Store, address: str = "ann@example.org", *channels: str, network: int = 1, most: int = 100
+    store: Store,
+    address: str = "ann@example.org",
+    *channels: str,
+    network: int = 1,
+    most: int = 100,
+    secret: bytes = SECRET,
 ) -> str:
     """Ask for an address and let the courier work; return the token of the request's link."""
     store.now_ms += 1
@@ -58,14 +68,17 @@ def ask(
         link=link,
         network=network,
         most=most,
+        secret=secret,
         now_ms=store.now_ms,
     )
-    wanted = rules.StatusMailWanted(address, tuple(channels), link.nonce, link.token_hash.hex())
+    wanted = msgspec.json.decode(jobs(store, "status_mail_wanted")[-1], type=rules.StatusMailWanted)
     store.do(rules.send_wanted, wanted=wanted, now_ms=store.now_ms)
     return link_token(SECRET, link.nonce)
 
 
-def ask_hook(store: Store, url: str = URL, *, network: int = 1, per_host: int = 3) -> bytes:
+def ask_hook(
+    store: Store, url: str = URL, *, network: int = 1, per_host: int = 3, secret: bytes = SECRET
+) -> bytes:
     store.now_ms += 1
     link = new_link(SECRET, f"{store.now_ms}")
     store.do(
@@ -76,6 +89,7 @@ def ask_hook(store: Store, url: str = URL, *, network: int = 1, per_host: int = 
         network=network,
         most=100,
         most_per_host=per_host,
+        secret=secret,
         now_ms=store.now_ms,
     )
     return link.token_hash
@@ -86,7 +100,9 @@ def hash_of(token: str) -> bytes:
 
 
 def confirm(store: Store, token: str, *channels: str):
-    return store.do(rules.save, token_hash=hash_of(token), channels=channels, now_ms=store.now_ms)
+    return store.do(
+        rules.save, token_hash=hash_of(token), channels=channels, secret=SECRET, now_ms=store.now_ms
+    )
 
 
 def hook(store: Store, token_hash: bytes):
@@ -219,7 +235,7 @@ def test_a_webhook_is_subscribed_once_it_answers_its_challenge(store):
     assert one.state is SubscriptionState.PENDING
     store.do(rules.challenge_failed, id=one.id, reason="no answer in time")
     assert hook(store, token_hash).off_reason == "no answer in time"
-    store.do(rules.save, token_hash=token_hash, channels=("apps",), now_ms=store.now_ms)
+    store.do(rules.save, token_hash=token_hash, channels=("apps",), secret=SECRET, now_ms=store.now_ms)
     assert hook(store, token_hash).state is SubscriptionState.PENDING
     assert len(jobs(store, "challenge")) == 2
     store.do(rules.challenge_answered, id=one.id)
@@ -266,6 +282,17 @@ def test_one_network_cannot_take_all_places_of_a_host(store):
     ask_hook(store, "https://hooks.example/later", per_host=20)
 
 
+def test_the_rows_that_count_urls_hosts_and_mailboxes_depend_on_the_secret(store):
+    found = set()
+    for secret in (SECRET, b"t" * 32):
+        store.connection.run(CLEAR_QUOTAS)
+        ask_hook(store, secret=secret)
+        ask(store, f"ann+{secret[:1].decode()}@example.org", secret=secret)
+        found |= set(store.connection.all(QUOTA_ROWS))
+    names = sorted(name for name, _ in found)
+    assert names == ["status.mailbox"] * 2 + ["status.webhook"] * 2 + ["status.webhook.host"] * 2
+
+
 def test_webhooks_are_limited_in_all(store):
     for number in range(STATUS_WEBHOOK_ALL.burst):
         ask_hook(store, f"https://h{number}.example/", network=number + 1)
@@ -286,7 +313,7 @@ def test_a_webhook_that_fails_for_hours_is_turned_off_with_its_reason_and_can_re
     store.do(rules.webhook_failed, id=one.id, reason="no answer in time", now_ms=store.now_ms)
     found = hook(store, token_hash)
     assert (found.state, found.off_reason) == (SubscriptionState.OFF, "no answer in time")
-    store.do(rules.save, token_hash=token_hash, channels=(), now_ms=store.now_ms)
+    store.do(rules.save, token_hash=token_hash, channels=(), secret=SECRET, now_ms=store.now_ms)
     store.do(rules.challenge_answered, id=one.id)
     assert hook(store, token_hash).state is SubscriptionState.ACTIVE
 

@@ -10,7 +10,7 @@ from stormpetrel.model.quota import STATUS_MAIL
 from stormpetrel.model.status_subscription import StatusNotice
 from stormpetrel.rules import status_subscriptions, status_updates
 from stormpetrel.storage.engine.statement import sql
-from tests.rules.test_status_subscriptions import ask, ask_hook, confirm, hook, jobs
+from tests.rules.test_status_subscriptions import SECRET, ask, ask_hook, confirm, hook, jobs
 from tests.store import Store
 
 SENDINGS = sql("SELECT id, after_id, until_id FROM status_sendings ORDER BY id")
@@ -101,7 +101,13 @@ def test_webhooks_of_other_channels_are_not_called(store):
         token_hash = ask_hook(store, url)
         one = hook(store, token_hash)
         store.do(status_subscriptions.challenge_answered, id=one.id)
-        store.do(status_subscriptions.save, token_hash=token_hash, channels=channels, now_ms=store.now_ms)
+        store.do(
+            status_subscriptions.save,
+            token_hash=token_hash,
+            channels=channels,
+            secret=SECRET,
+            now_ms=store.now_ms,
+        )
     taken(store)
     assert len(jobs(store, "webhook")) == 1
 
