@@ -36,6 +36,7 @@ class Measures:
 
     `rates`: per second, by cohort, by CONNECTIONS, and requests, opened, failed, most_failed, cost_ms. `features`:
     shares and estimates. `mix`, `sources`, `agents`: weights. `sampled`: the requests that were looked at.
+    `networks`: an estimate of the different networks of each cohort in the last SENDERS_S.
     """
 
     at_s: float
@@ -45,6 +46,7 @@ class Measures:
     sources: dict[str, float] = field(default_factory=dict)
     agents: dict[str, float] = field(default_factory=dict)
     sampled: int = 0
+    networks: dict[str, float] = field(default_factory=dict)
 
 
 STOCKS = frozenset({"slow", "slow_bodies", "open_streams"})
@@ -67,18 +69,20 @@ class Measurer:
 
     def __init__(self) -> None:
         self._samples: deque[tuple[float, float, tuple[Sampled, ...]]] = deque()
+        self._networks: deque[tuple[float, dict[str, list[int]]]] = deque()
 
     def forget(self, until_s: float) -> None:
         """Drop the samples of seconds that ended until then: a new phase has other senders."""
         while self._samples and self._samples[0][0] <= until_s:
             self._samples.popleft()
+        while self._networks and self._networks[0][0] <= until_s:
+            self._networks.popleft()
 
     def measure(self, moment: Moment, samples: tuple[Sampled, ...], *, at_s: float) -> Measures:
         """Return the measures of the second up to `at_s`. `samples`: of each worker."""
+        self.forget(at_s - SENDERS_S)
         kept = self._samples
         kept.append((at_s, moment.period_s, samples))
-        while kept and kept[0][0] <= at_s - SENDERS_S:
-            kept.popleft()
         window = [(period_s, parts) for came_s, period_s, parts in kept if came_s > at_s - WINDOW_S]
         heavy = heavy_senders(
             [part for _, parts in window for part in parts],
@@ -90,6 +94,7 @@ class Measurer:
         found: Counter[str] = Counter()
         sources: Counter[int] = Counter()
         agents: Counter[int] = Counter()
+        networks: dict[str, list[int]] = {}
         for part in samples:
             for row in part.rows:
                 cohort = cohort_of(row, heavy)
@@ -97,10 +102,13 @@ class Measurer:
                 count_of[cohort] += 1
                 sources[row.source] += 1
                 agents[row.agent] += 1
+                if row.address:
+                    networks.setdefault(cohort, []).append(row.network)
                 if row.source != MEMBER:
                     _note(found, row, cohort)
                 elif cohort == "writes":
                     found["young"] += is_young_write(row)
+        self._networks.append((at_s, networks))
         period_s = moment.period_s or 1.0
         rates = {name: weight / period_s for name, weight in weights.items()} | _rates(moment, period_s)
         features = _features(rates, count_of, found) | _senders(
@@ -116,7 +124,15 @@ class Measurer:
             {SOURCES[number]: float(count) for number, count in sources.items()},
             {AGENTS[number]: float(count) for number, count in agents.items()},
             sum(sources.values()),
+            self._networks_of(networks),
         )
+
+    def _networks_of(self, cohorts: Iterable[str]) -> dict[str, float]:
+        """Return estimates of how many networks the requests of each cohort came from in the last SENDERS_S."""
+        return {
+            name: distinct([one for _, second in self._networks for one in second.get(name, ())])
+            for name in cohorts
+        }
 
 
 def _note(found: Counter[str], row: SampledRequest, cohort: str) -> None:
@@ -226,4 +242,5 @@ def mean(several: Sequence[Measures]) -> Measures:
         of([one.sources for one in several]),
         of([one.agents for one in several]),
         sum(one.sampled for one in several),
+        of([one.networks for one in several], is_share=True),
     )

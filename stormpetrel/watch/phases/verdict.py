@@ -13,6 +13,9 @@ from stormpetrel.watch.phases.vectors import RULES, explaining, named_vectors
 ATTACK_FROM = 0.7
 CROWD_UNTIL = 0.3
 """Between these shares, a phase is mixed."""
+CROWD_NETWORKS = 20.0
+"""Fewer different networks are no crowd: a program in five networks has no more than twelve by the estimate, beside
+the usual requests of its cohort, which are a third of it at most."""
 MAX_ITEMS = 8
 _BUSY = ("requests", "opened", "open_streams", "pages", "members", "files")
 _OF_PEOPLE = ("files", "members", "pages", "others", "streams", "feeds", "search", "writes")
@@ -49,7 +52,8 @@ def find(seen: Measures, usual: Usual) -> TrafficFinding:
     if not vectors and not is_busy:
         return CALM
     hostile, people = _amounts(seen, usual, vectors)
-    share = hostile / (hostile + people) if hostile + people else 0.0
+    from_people = sum(people.values())
+    share = hostile / (hostile + from_people) if hostile + from_people else 0.0
     speaking_for, against = _evidence(seen, usual)
     is_unknown = bool(vectors) and vectors[0].name == UNKNOWN_VECTOR
     if not vectors:
@@ -60,6 +64,8 @@ def find(seen: Measures, usual: Usual) -> TrafficFinding:
         verdict = "crowd" if is_unknown else "mixed"
     else:
         verdict = "mixed"
+    if verdict == "crowd" and not _is_of_many_networks(seen, people):
+        verdict = "unknown"
     if verdict == "crowd":
         vectors = ()
     for_vectors = tuple(item for vector in vectors for item in vector.evidence)
@@ -85,8 +91,21 @@ def _rises(requests: Sequence[float], seconds: int, least: int, times: int) -> b
     return now >= least and now >= times * before
 
 
-def _amounts(seen: Measures, usual: Usual, vectors: tuple[NamedVector, ...]) -> tuple[float, float]:
-    """Return how much per second above the usual is an attack's, and how much is people's."""
+def _is_of_many_networks(seen: Measures, people: dict[str, float]) -> bool:
+    """Return whether most of what came from people, by cohort, came from CROWD_NETWORKS or more.
+
+    If no cohort is unusual by itself, the networks of all strangers count.
+    """
+    if not people:
+        return seen.features.get("networks", 0.0) >= CROWD_NETWORKS
+    many = sum(rest for name, rest in people.items() if seen.networks.get(name, 0.0) >= CROWD_NETWORKS)
+    return many >= sum(people.values()) / 2
+
+
+def _amounts(
+    seen: Measures, usual: Usual, vectors: tuple[NamedVector, ...]
+) -> tuple[float, dict[str, float]]:
+    """Return how much per second above the usual is an attack's, and how much is people's, by cohort."""
     names = {vector.name for vector in vectors}
     hostile_of: dict[str, float] = {}
     for rule in explaining(names):
@@ -97,7 +116,7 @@ def _amounts(seen: Measures, usual: Usual, vectors: tuple[NamedVector, ...]) -> 
     if "pages" in hostile_of and "churn" in hostile_of:
         # A request on a connection that is reset counts once.
         hostile_of["pages"] = max(0.0, hostile_of["pages"] - hostile_of["churn"])
-    people = 0.0
+    people: dict[str, float] = {}
     for name in _OF_PEOPLE:
         # Only cohorts that are unusual by themselves: small differences of many cohorts are no crowd.
         rest = max(0.0, usual.excess(seen, name) - hostile_of.get(name, 0.0))
@@ -107,7 +126,8 @@ def _amounts(seen: Measures, usual: Usual, vectors: tuple[NamedVector, ...]) -> 
             part = seen.features.get(f"{name.removesuffix('s')}_programs", 0.0)
             hostile_of[name] = rest * part
             rest *= 1.0 - part
-        people += rest
+        if rest:
+            people[name] = rest
     if UNKNOWN_VECTOR in names:
         for name in ("pipelined", "malformed"):
             hostile_of[name] = usual.surplus(seen, name)

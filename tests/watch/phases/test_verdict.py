@@ -6,7 +6,8 @@ from random import Random
 
 import pytest
 
-from stormpetrel.watch.phases.measures import mean
+from stormpetrel.shield import evidence as e
+from stormpetrel.watch.phases.measures import Measurer, mean
 from stormpetrel.watch.phases.usual import Usual
 from stormpetrel.watch.phases.verdict import CALM, find, volume_rule
 from tests.watch.phases import traffic
@@ -60,6 +61,42 @@ def test_chance_among_people_does_not_make_a_small_attack_a_mixed_one() -> None:
 def test_a_crowd_of_half_is_neither_called_an_attack_nor_missed() -> None:
     labels = {found((traffic.crowd, per_s), seed=per_s).verdict for per_s in (200, 400, 800, 3_000)}
     assert labels == {"crowd"}
+
+
+def from_few_networks(networks, maker, *, first=900_000):
+    """Return a maker of the same requests from the first `networks` networks of 250 addresses each."""
+
+    def make(rng):
+        at = first + 250 * rng.randrange(networks) + rng.randrange(250)
+        return maker(rng)._replace(address=at, network=at // 250 + 1)
+
+    return make
+
+
+@pytest.mark.parametrize("calm", [70, 280])
+@pytest.mark.parametrize("networks", [1, 5, 8])
+@pytest.mark.parametrize(
+    "maker", [traffic.crowd, traffic.crowd_without_referrer, traffic.an_api_flood, traffic.people]
+)
+def test_few_networks_are_never_a_crowd_however_busy_the_machine_is(calm, networks, maker):
+    rng = Random(networks)
+    measurer, usual = Measurer(), Usual()
+    for second in range(60):
+        usual = usual.learn(measurer.measure(*traffic.a_second(rng, second, calm=calm), at_s=float(second)))
+    for per_s in (80, 150, 400, 2_000):
+        burst = [(from_few_networks(networks, maker), per_s)]
+        seconds = seconds_of(measurer, rng, 60, burst, calm=calm, seconds=8)
+        assert "crowd" not in {find(one, usual).verdict for one in (*seconds, mean(seconds))}
+        measurer.forget(1_000.0)
+
+
+def test_members_of_many_networks_who_come_at_once_are_a_crowd():
+    def members(rng):
+        return traffic.asked(
+            e.APIS, e.MEMBER, e.APP, address=rng.randrange(50_000), credential=rng.randrange(50_000)
+        )
+
+    assert found((members, 1_000)).verdict == "crowd"
 
 
 def test_the_volume_rule_says_attack_of_a_crowd_and_nothing_of_slow_connections() -> None:
