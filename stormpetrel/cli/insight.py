@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from stormpetrel.model.insight import ReportWindow
 
 EDITIONS = ("internal", "public")
-ACTIONS = ("list", "publish", "withdraw")
+ACTIONS = ("list", "publish", "withdraw", "accounts")
 MAX_ATTACK = 999_999_999
 
 
@@ -31,7 +31,8 @@ def add_commands(commands: Commands[Any]) -> None:
         _insight,
         about="Prints the report about the last attack, or about a time. No process needs to run, and the database "
         "may be gone. `list` shows the stored reports; `publish N` shows the public edition of the report about "
-        "attack N on the status page, and `withdraw N` ends that.",
+        "attack N on the status page, and `withdraw N` ends that. `accounts` lists the accounts behind hot pages "
+        "that were asked if a public report may name them, with their answers; it needs the database.",
         example="stormpetrel insight --from 2026-11-30T12:00 --to 2026-11-30T13:00 --html report.html",
     )
     parser.add_argument("action", metavar="ACTION", nargs="?", choices=ACTIONS, help=", ".join(ACTIONS))
@@ -68,6 +69,8 @@ def _insight(args: argparse.Namespace) -> int:
     secret.load(config)
     if args.action == "list":
         return _list(config, as_json=args.json)
+    if args.action == "accounts":
+        return _accounts(config, as_json=args.json)
     if args.action:
         return _publish(config, args.action, args.number)
     return _print(args, config)
@@ -167,6 +170,53 @@ def _list(config: Config, *, as_json: bool) -> int:
                     "yes" if one.is_published else "no",
                 )
                 for one in reports
+            ],
+        )
+    return 0
+
+
+def _accounts(config: Config, *, as_json: bool) -> int:
+    from stormpetrel.model.ids import MAX_ID, time_ms
+    from stormpetrel.rules.naming import questions_about
+    from stormpetrel.storage.engine.connection import connect
+
+    connection = connect(config.database_url, writes=False)
+    try:
+        questions = questions_about(connection, from_ms=0, until_ms=time_ms(MAX_ID))
+    finally:
+        connection.close()
+    if as_json:
+        print_json(
+            [
+                {
+                    "account": one.username,
+                    "from_ms": one.began_ms,
+                    "until_ms": one.ended_ms,
+                    "percent": one.percent,
+                    "answer": one.answer.value or "none",
+                    "asked_ms": one.asked_at_ms,
+                    "answered_ms": one.answered_at_ms or None,
+                }
+                for one in questions
+            ]
+        )
+    elif not questions:
+        print(
+            "No account was asked yet. The watch asks when it has written a report with a hot page of an account."
+        )
+    else:
+        print_table(
+            ("ACCOUNT", "ATTACK FROM", "UNTIL", "REQUESTS", "ASKED", "ANSWER"),
+            [
+                (
+                    f"@{one.username}",
+                    when(one.began_ms / 1000),
+                    when(one.ended_ms / 1000),
+                    f"{one.percent} %",
+                    when(one.asked_at_ms / 1000),
+                    one.answer.value or "none",
+                )
+                for one in questions
             ],
         )
     return 0

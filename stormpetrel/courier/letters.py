@@ -115,6 +115,18 @@ If that was you, you need not do anything. If not, check your phone settings and
 {base_url}/settings/phone
 {base_url}/auth/password/new""",
 )
+_NAMING = (
+    "May a report name your account?",
+    """{title} had very much traffic for a while, and many of the requests went to pages of your account
+@{username}. The admins may publish a report about it. It does not name you unless you agree.
+
+Here you can see when it was, and choose:
+
+{base_url}/settings/naming
+
+You need not do anything: without an answer you are not named. You can change your choice at any time. You get this
+e-mail at most once a day.""",
+)
 _STATUS_CONFIRM = (
     "Please confirm your subscription",
     """someone, probably you, wants e-mails about incidents and maintenance of {title} at this address. To get them,
@@ -145,6 +157,7 @@ _SAID = {
     Notice.ADDRESS_IN_USE.value: _ADDRESS_IN_USE,
     Notice.APPROVED.value: _APPROVED,
     Notice.PHONE_CHANGED.value: _PHONE_CHANGED,
+    Notice.NAMING.value: _NAMING,
     Notice.STATUS_CONFIRM.value: _STATUS_CONFIRM,
     Notice.STATUS_KNOWN.value: _STATUS_KNOWN,
     Notice.TEST.value: _TEST,

@@ -70,6 +70,7 @@ class Notice(StrEnum):
     ADDRESS_IN_USE = "address_in_use"
     APPROVED = "approved"
     PHONE_CHANGED = "phone_changed"
+    NAMING = "naming"
     STATUS_CONFIRM = "status_confirm"
     STATUS_KNOWN = "status_known"
     TEST = "test"

@@ -71,6 +71,8 @@ GUESS_CODE = Quota("guess.code", 10, 15 * MINUTE_S)
 GUESS_NOTICE = Quota("guess.notice", 1, DAY_S)
 """Mails to an owner about attempts."""
 
+NAMING_NOTICE = Quota("naming.notice", 1, DAY_S)
+"""Mails to an owner about reports that may name the account."""
 
 # Mails on request. An account gets at most one mail per 15 minutes on request of strangers, which is less
 # than the lifetime of a link (model/mail.py): so its owner always has one in the mailbox that works.

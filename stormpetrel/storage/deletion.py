@@ -12,17 +12,19 @@ _FOLLOWERS = sql("SELECT follower_id FROM follows WHERE followed_id = :account_i
 _FORGET_USER = sql("DELETE FROM users WHERE account_id = :account_id")
 _FORGET_LINKS = sql("DELETE FROM mail_links WHERE account_id = :account_id")
 _FORGET_CONVERSATIONS = sql("DELETE FROM conversations WHERE account_id = :account_id")
+_FORGET_QUESTIONS = sql("DELETE FROM naming_questions WHERE account_id = :account_id")
 _FORGET_PROFILE = sql(
     "UPDATE accounts SET display_name = '', note = '', fields = '[]', discoverable = FALSE WHERE id = :account_id"
 )
 
 
 def forget_person(connection: Connection, *, account_id: int) -> None:
-    """Delete the user (address, password), second factors, mail links, conversations and profile texts."""
+    """Delete the user (address, password), second factors, mail links, conversations, questions and profile texts."""
     connection.run(_FORGET_USER, account_id=account_id)
     second_factors.delete_all(connection, account_id=account_id)
     connection.run(_FORGET_LINKS, account_id=account_id)
     connection.run(_FORGET_CONVERSATIONS, account_id=account_id)
+    connection.run(_FORGET_QUESTIONS, account_id=account_id)
     connection.run(_FORGET_PROFILE, account_id=account_id)
 
 

@@ -94,6 +94,14 @@ class InsightFolder:
         """End that."""
         self._mark(number).unlink(missing_ok=True)
 
+    def is_asked(self, number: int) -> bool:
+        """Return whether the accounts behind its hot pages were asked if the report may name them."""
+        return self._asked(number).exists()
+
+    def set_asked(self, number: int) -> None:
+        """Note that they were asked."""
+        self._put(self._asked(number), b"")
+
     def _numbers(self) -> list[int]:
         try:
             names = os.listdir(self.path)
@@ -116,6 +124,9 @@ class InsightFolder:
 
     def _mark(self, number: int) -> Path:
         return self.path / f"attack-{number:d}.published"
+
+    def _asked(self, number: int) -> Path:
+        return self.path / f"attack-{number:d}.asked"
 
     def _put(self, path: Path, body: bytes) -> None:
         """Write a file as a whole: a reader never finds half of it, and a full disk leaves the old one."""

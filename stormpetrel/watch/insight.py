@@ -20,6 +20,7 @@ from stormpetrel.model.attack import AttackSpan
 from stormpetrel.storage.insight import InsightUnreadable, attacks_between
 from stormpetrel.storage.insight_folder import FORMS, MAX_REPORTS, InsightFolder
 from stormpetrel.storage.journal import Note
+from stormpetrel.watch.naming import NamedAccounts
 from stormpetrel.watch.status.view import PublicReport
 
 EVERY_S = 1.0
@@ -38,10 +39,13 @@ log = logging.getLogger(__name__)
 class InsightKeeper:
     """See the module. `published`: the public editions that are public, of the newest attack first.
 
-    `note` takes entries for the journal. `check` is called once for each attack that ended.
+    `note` takes entries for the journal. `check` is called once for each attack that ended. `accounts` names those
+    that agreed in the public editions.
     """
 
-    def __init__(self, config: Config, *, note: Callable[[Note], None], check: AttackCheck) -> None:
+    def __init__(
+        self, config: Config, *, note: Callable[[Note], None], check: AttackCheck, accounts: NamedAccounts
+    ) -> None:
         self.published: tuple[PublicReport, ...] = ()
         self._data_dir = config.data_dir
         self._domain = config.domain
@@ -49,6 +53,8 @@ class InsightKeeper:
         self._folder = InsightFolder(config.data_dir)
         self._note = note
         self._check = check
+        self._accounts = accounts
+        self._loaded: tuple[PublicReport, ...] = ()
         self._checked: set[int] = set()
         self._failed_s: dict[int, float] = {}
         self._thread = ThreadPoolExecutor(1, "insight")
@@ -61,7 +67,8 @@ class InsightKeeper:
                 span = await loop.run_in_executor(self._thread, self._next, loop.time())
                 if span is not None:
                     await self._report(span, stop)
-                self.published = await loop.run_in_executor(self._thread, self._load)
+                self._loaded = await loop.run_in_executor(self._thread, self._load)
+                self.published = tuple(map(self._accounts.named, self._loaded))
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), EVERY_S)
         finally:
@@ -119,7 +126,7 @@ class InsightKeeper:
 
     def _load(self) -> tuple[PublicReport, ...]:
         """Return the published reports; those that are loaded are not read again."""
-        loaded = {report.number: report for report in self.published}
+        loaded = {report.number: report for report in self._loaded}
         found: list[PublicReport] = []
         try:
             for number in self._folder.published()[:MAX_SHOWN]:
@@ -128,7 +135,7 @@ class InsightKeeper:
                     found.append(report)
         except OSError as error:
             log.warning("published reports cannot be read: %s", error)
-            return self.published
+            return self._loaded
         return tuple(found)
 
     def _public(self, number: int) -> PublicReport | None:

@@ -41,6 +41,7 @@ from stormpetrel.watch.fleet import Fleet
 from stormpetrel.watch.insight import InsightKeeper
 from stormpetrel.watch.journal_writer import JournalWriter, Remembered
 from stormpetrel.watch.metrics import Figures, exposition
+from stormpetrel.watch.naming import NamedAccounts
 from stormpetrel.watch.probe_client import ProbeClient
 from stormpetrel.watch.probes import Canary, ProbeFailed
 from stormpetrel.watch.status.board import StatusBoard
@@ -116,7 +117,10 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
     audience = control_server.audience = WatchAudience(
         data_dir=config.data_dir, database_url=config.database_url, is_enabled=config.audience.enabled
     )
-    insight = InsightKeeper(config, note=lambda note: books.note([note]), check=posts.check)
+    accounts = NamedAccounts(config)
+    insight = InsightKeeper(
+        config, note=lambda note: books.note([note]), check=posts.check, accounts=accounts
+    )
     control = _listen(config.data_dir)
     books.note([Note(at_ms=int(began_s * 1000), kind="watch", text="the watch started")])
 
@@ -164,6 +168,7 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
             tasks.create_task(canaries.run(stop))
             tasks.create_task(audience.run(stop))
             tasks.create_task(insight.run(stop))
+            tasks.create_task(accounts.run(stop))
             tasks.create_task(fleet.repeat(stop, now_epoch_s=clock.now_s))
     finally:
         control.close()

@@ -12,6 +12,7 @@ from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import deletion as deletion_rules
 from stormpetrel.rules import guesses as guess_rules
 from stormpetrel.rules import mail as mail_rules
+from stormpetrel.rules import naming as naming_rules
 from stormpetrel.shield.cookies import COOKIE_NAME
 from stormpetrel.web.own_password import WRONG_PASSWORD, is_owner, proof_of
 from stormpetrel.web.reader import Reader, read_reader
@@ -65,6 +66,9 @@ async def _page(
         email=email,
         proof=await proof_of(request),
         wrong=wrong,
+        has_question=await request.site.database.read(
+            naming_rules.has_open_question, account_id=request.account_id
+        ),
         problems={name: found.get(name, "") for name in ("email", "current_password")},
         done=_DONE.get(dict(request.query_pairs).get("done", ""), ""),
     )

@@ -14,8 +14,10 @@ from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
 from stormpetrel.insight import make
 from stormpetrel.insight.html import POLICY
+from stormpetrel.insight.naming import lines_of, with_accounts
 from stormpetrel.model.insight import EDITIONS
 from stormpetrel.model.moderation import Act
+from stormpetrel.rules import naming as naming_rules
 from stormpetrel.storage.insight import InsightUnreadable
 from stormpetrel.storage.insight_folder import FORMS, InsightFolder
 from stormpetrel.web.admin_sms import note
@@ -46,12 +48,21 @@ async def _page(request: Request, *, problem: str = "") -> Response:
     reader = await request.site.database.read(read_admin, reader_id=request.account_id, now_ms=request.now_ms)
     folder = InsightFolder(request.site.config.data_dir)
     reports = await asyncio.to_thread(folder.reports)
+    asked: dict[int, list[str]] = {}
+    if reports:
+        questions = await request.site.database.read(
+            naming_rules.questions_about, from_ms=reports[-1].from_ms, until_ms=reports[0].from_ms
+        )
+        for one, line in zip(questions, lines_of(questions), strict=True):
+            asked.setdefault(one.began_ms, []).append(line)
     return pages_of(request).page(
         request,
         "admin_insight.html",
         status=422 if problem else 200,
         reader=reader,
-        reports=[(one, _moment(one.from_ms), _moment(one.until_ms)) for one in reports],
+        reports=[
+            (one, _moment(one.from_ms), _moment(one.until_ms), asked.get(one.from_ms, [])) for one in reports
+        ],
         editions=EDITIONS,
         forms=tuple(FORMS),
         status_url=request.site.config.status_url,
@@ -67,10 +78,17 @@ async def document(request: Request) -> Response:
     if found is None:
         raise NotFound
     folder = InsightFolder(request.site.config.data_dir)
-    body = await asyncio.to_thread(folder.read, int(found[1]), found[2], found[3])
+    number, edition, form = int(found[1]), found[2], found[3]
+    body = await asyncio.to_thread(folder.read, number, edition, form)
+    about = await asyncio.to_thread(folder.report, number)
     if body is None:
         raise NotFound
-    response = Response(200, body, list(_HEADERS), content_type=FORMS[found[3]].encode())
+    if about is not None:
+        questions = await request.site.database.read(
+            naming_rules.questions_about, from_ms=about.from_ms, until_ms=about.from_ms
+        )
+        body = with_accounts(body, form, questions, edition=edition)
+    response = Response(200, body, list(_HEADERS), content_type=FORMS[form].encode())
     # It brings its own security headers.
     response.is_file = True
     return response

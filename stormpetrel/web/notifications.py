@@ -17,6 +17,7 @@ from stormpetrel.model.notification import Kind, Notification
 from stormpetrel.model.page import Page
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import moderation as moderation_rules
+from stormpetrel.rules import naming as naming_rules
 from stormpetrel.rules import notifications as notification_rules
 from stormpetrel.web.filtered import filtered
 from stormpetrel.web.fragments import ListedPost, PostListData, Reading, gather, reading
@@ -61,7 +62,10 @@ _DECIDED = {
 
 @dataclass(frozen=True, slots=True)
 class NotificationsView:
-    """A page of notifications with accounts and posts. `read_to`: the id of the last one already read."""
+    """A page of notifications with accounts and posts. `read_to`: the id of the last one already read.
+
+    `has_question`: a report may name the reader, who has not answered yet.
+    """
 
     notifications: tuple[Notification, ...]
     people: dict[int, Account]
@@ -69,6 +73,7 @@ class NotificationsView:
     reader: Reader | None
     read_to: int
     warnings: dict[int, str]
+    has_question: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,7 @@ def read_notifications(connection: Connection, by: Reading, *, page: Page) -> No
                 connection, warning_ids=[item.id for item in found if item.kind is Kind.WARNING]
             ).values()
         },
+        naming_rules.has_open_question(connection, account_id=by.reader_id),
     )
 
 
@@ -137,6 +143,7 @@ async def notifications(request: Request) -> Response:
         request,
         "notifications.html",
         reader=reader,
+        has_question=seen.has_question,
         entries=entries(seen, left, hidden={item.id for item in items} - {item.id for item in left}),
         pager=pager(request, page, [item.id for item in seen.notifications]),
     )

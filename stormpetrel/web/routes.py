@@ -33,6 +33,7 @@ from stormpetrel.web import (
     mails,
     manifest,
     moderation,
+    naming,
     notifications,
     pages,
     people,
@@ -140,6 +141,8 @@ ROUTES: tuple[Route, ...] = (
         "/settings/hidden_boosts", hidden_people.hidden_boosts, "Accounts you follow without their boosts"
     ),
     # Profile, lists and filters
+    _member_page("/settings/naming", naming.show, "Reports that may name your account"),
+    _member_form("/settings/naming/{id}", naming.answer, "Say whether a report may name your account"),
     _member_page("/settings/profile", settings.edit_profile, "Form to edit your profile"),
     _member_form("/settings/profile", settings.save_profile, "Save your profile", body=BodySize.PICTURES),
     _member_page("/lists", lists.index, "Your lists and followed hashtags"),

@@ -62,6 +62,7 @@ PAGES = {
     "/settings/muted": ("member /settings/muted",),
     "/settings/blocked": ("member /settings/blocked",),
     "/settings/hidden_boosts": ("member /settings/hidden_boosts",),
+    "/settings/naming": ("member /settings/naming",),
     "/settings/profile": ("member /settings/profile",),
     "/lists": ("member /lists",),
     "/lists/{id}": ("member /lists/{list}",),

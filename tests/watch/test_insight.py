@@ -15,6 +15,7 @@ from stormpetrel.storage.insight_folder import FORMS, InsightFolder
 from stormpetrel.storage.journal import Journal, Note
 from stormpetrel.watch import insight
 from stormpetrel.watch.insight import InsightKeeper
+from stormpetrel.watch.naming import NamedAccounts
 from tests.insight import recorded
 
 
@@ -42,7 +43,7 @@ async def nothing_to_check(span: AttackSpan) -> list[Note]:
 
 async def _watched(config, meanwhile, check):
     notes, stop = [], asyncio.Event()
-    keeper = InsightKeeper(config, note=notes.append, check=check)
+    keeper = InsightKeeper(config, note=notes.append, check=check, accounts=NamedAccounts(config))
     running = asyncio.ensure_future(keeper.run(stop))
     try:
         await meanwhile(keeper, notes)
