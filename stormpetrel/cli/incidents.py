@@ -310,7 +310,7 @@ def _show(args: argparse.Namespace) -> int:
     for one in incident.updates:
         by = "watch" if one.is_automatic else "operator"
         print(f"\n{_when(one.at_ms)}  {one.status}  by {by}")
-        for line in one.body.splitlines():
+        for line in one.text.splitlines():
             print(f"  {_plain(line)}")
     return 0
 

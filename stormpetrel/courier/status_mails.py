@@ -80,7 +80,7 @@ class _StatusMails:
         recipients: Sequence[StatusSubscription],
     ) -> bool:
         """Send a batch and note it; return False if another courier does the job by now."""
-        wanted = [one for one in recipients if one.wants(notice.channels)]
+        wanted = [one for one in recipients if one.wants(notice.concerned)]
         outcomes = await self._send(stream, notice, wanted)
         done = list(zip(wanted, outcomes, strict=False))
         is_whole = len(done) == len(wanted)

@@ -164,6 +164,7 @@ def update_message(notice: StatusNotice, config: Config) -> dict[str, Any]:
             "body": notice.body,
             "created_at": iso(notice.at_ms),
             "automatic": notice.is_automatic,
+            "no_longer_affected": list(notice.removed),
         },
     }
 

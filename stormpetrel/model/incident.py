@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from stormpetrel.model.channel import CHANNEL_NAMES
+
 INCIDENT_STATUSES = ("investigating", "identified", "monitoring", "resolved")
 OPENING_STATUSES = INCIDENT_STATUSES[:-1]
 """The statuses that an incident can begin with."""
@@ -21,7 +23,8 @@ MAX_UPDATES = 200
 class IncidentUpdate:
     """An entry of a timeline. `status`: of the incident from then on. `body`: Markdown.
 
-    `is_automatic`: written by the watch from its measurements, not by an operator.
+    `is_automatic`: written by the watch from its measurements, not by an operator. `removed`: the channels that it
+    takes out of the incident.
     """
 
     id: str
@@ -29,6 +32,15 @@ class IncidentUpdate:
     body: str
     at_ms: int
     is_automatic: bool
+    removed: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Return the body as it is shown, in Markdown: with the channels that are no longer affected."""
+        if not self.removed:
+            return self.body
+        names = ", ".join(CHANNEL_NAMES.get(channel, channel) for channel in self.removed)
+        return f"{self.body}\n\nNo longer affected: {names}."
 
 
 @dataclass(frozen=True, slots=True)

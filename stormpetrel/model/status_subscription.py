@@ -79,7 +79,10 @@ class StatusSubscription:
 
 
 class StatusNotice(msgspec.Struct, frozen=True):
-    """An update of an incident or maintenance, as subscribers get it. Fields are those of model/incident.py."""
+    """An update of an incident or maintenance, as subscribers get it. Fields are those of model/incident.py.
+
+    `body`: the text as it is shown. `removed`: channels that the update takes out of the incident.
+    """
 
     update_id: str
     incident_id: str
@@ -93,6 +96,13 @@ class StatusNotice(msgspec.Struct, frozen=True):
     started_ms: int
     scheduled_for_ms: int = 0
     scheduled_until_ms: int = 0
+    removed: tuple[str, ...] = ()
+
+    @property
+    def concerned(self) -> tuple[str, ...]:
+        """Return the channels whose subscribers get the update: also those that are no longer affected."""
+        # An incident without channels concerns all.
+        return self.channels + self.removed if self.channels else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +127,13 @@ def notices_of(incident: Incident, before: Incident | None) -> list[StatusNotice
             impact=incident.impact,
             channels=incident.channels,
             status=one.status,
-            body=one.body,
+            body=one.text,
             at_ms=one.at_ms,
             is_automatic=one.is_automatic,
             started_ms=incident.started_ms,
             scheduled_for_ms=incident.scheduled_for_ms,
             scheduled_until_ms=incident.scheduled_until_ms,
+            removed=one.removed,
         )
         for one in incident.updates
         if one.id not in known

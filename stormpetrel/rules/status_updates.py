@@ -95,7 +95,7 @@ def _call_webhooks(
     connection: Connection, notice: StatusNotice, status_update_id: int, *, now_ms: int
 ) -> None:
     for one in stored.active_webhooks(connection):
-        if one.wants(notice.channels):
+        if one.wants(notice.concerned):
             outbox.put(
                 connection,
                 kind="webhook",

@@ -201,7 +201,7 @@ def _shown(one: Incident) -> OpenIncident:
     )
     return OpenIncident(
         one,
-        Markup(body_html(last.body)),
+        Markup(body_html(last.text)),
         when,
         ", ".join(CHANNEL_NAMES.get(name, name) for name in one.channels) or "No service named",
         MAINTENANCE_STATUSES if one.is_maintenance else INCIDENT_STATUSES,

@@ -112,6 +112,22 @@ def test_webhooks_of_other_channels_are_not_called(store):
     assert len(jobs(store, "webhook")) == 1
 
 
+def test_subscribers_of_a_channel_that_is_taken_out_get_the_update_that_says_so(store):
+    for name in ("apps", "web", "media"):
+        url = f"https://{name}.example/"
+        token_hash = ask_hook(store, url)
+        store.do(status_subscriptions.challenge_answered, id=hook(store, token_hash).id)
+        store.do(
+            status_subscriptions.save,
+            token_hash=token_hash,
+            channels=(name,),
+            secret=SECRET,
+            now_ms=store.now_ms,
+        )
+    taken(store, replace(NOTICE, channels=("web",), removed=("apps",)))
+    assert len(jobs(store, "webhook")) == 2
+
+
 def automatic(number: int, *channels: str, status: str = "investigating", impact: str = "major"):
     """Return an automatic update."""
     name = f"{number:012x}"

@@ -42,7 +42,7 @@ def _entry(view: StatusView, one: Incident, update: IncidentUpdate) -> str:
         f"<title>{status}: {_text(one.name)}</title>"
         f"<published>{at}</published><updated>{at}</updated>"
         f'<link rel="alternate" type="text/html" href="{_text(view.page_url)}/incidents/{one.id}#{update.id}"/>'
-        f'<content type="html">{_text(body_html(update.body))}</content></entry>'
+        f'<content type="html">{_text(body_html(update.text))}</content></entry>'
     )
 
 

@@ -49,7 +49,7 @@ def changed(
         incident, status, text, now_ms=now_ms, new_id=new_id, is_automatic=is_automatic, must_fit=True
     )
     if change.channels:
-        updated = replace(updated, channels=_known(change.channels))
+        updated = _with_channels(updated, _known(change.channels))
     if change.impact:
         if incident.is_maintenance or change.impact not in IMPACTS:
             raise SetupError(f"the impact of an incident is one of {', '.join(IMPACTS)}")
@@ -57,6 +57,13 @@ def changed(
     if change.name:
         updated = replace(updated, name=_named(change.name))
     return updated
+
+
+def _with_channels(incident: Incident, channels: tuple[str, ...]) -> Incident:
+    """Return the incident with other channels; its last update names those that it takes out."""
+    *before, last = incident.updates
+    removed = tuple(channel for channel in incident.channels if channel not in channels)
+    return replace(incident, channels=channels, updates=(*before, replace(last, removed=removed)))
 
 
 def with_update(

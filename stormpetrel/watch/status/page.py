@@ -214,7 +214,7 @@ def _incident(view: StatusView, one: Incident, *, root: str, last: int) -> str:
     updates = "".join(
         f'<li id="{update.id}"><b>{update.status.replace("_", " ").capitalize()}</b> '
         f'<time datetime="{iso(update.at_ms)}">{moment(update.at_ms)}</time>'
-        f"{' <small>automatic</small>' if update.is_automatic else ''}{body_html(update.body)}</li>"
+        f"{' <small>automatic</small>' if update.is_automatic else ''}{body_html(update.text)}</li>"
         for update in list(reversed(one.updates))[:last]
     )
     more = len(one.updates) - last

@@ -170,7 +170,7 @@ def _update(incident: Incident, update: IncidentUpdate) -> Json:
     return {
         "id": update.id,
         "status": update.status,
-        "body": update.body,
+        "body": update.text,
         "incident_id": incident.id,
         "created_at": iso(update.at_ms),
         "updated_at": iso(update.at_ms),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +20,13 @@ def entries(view):
 def test_the_feed_is_valid_with_and_without_incidents():
     for view in (a_view(), a_view(incidents=[an_incident("one", "two"), a_maintenance()])):
         assert problems(atom(view)) == []
+
+
+def test_an_entry_says_which_channels_are_no_longer_affected():
+    one = an_incident("It fails.", "Apps work.", channels=("web",))
+    last = replace(one.updates[-1], removed=("apps",))
+    (entry, _) = entries(a_view(incidents=[replace(one, updates=(one.updates[0], last))]))
+    assert entry.findtext(f"{ATOM}content") == "<p>Apps work.</p>\n<p>No longer affected: Apps.</p>"
 
 
 def test_every_update_is_an_entry_and_its_id_stays():

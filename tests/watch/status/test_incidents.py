@@ -7,6 +7,7 @@ import pytest
 from stormpetrel.control.messages import IncidentChange
 from stormpetrel.errors import SetupError
 from stormpetrel.model.incident import MAX_BODY, MAX_UPDATES
+from stormpetrel.model.status_subscription import notices_of
 from stormpetrel.watch.status.incidents import LONGEST_MS, MAX_OPEN, changed, on_time, with_update
 from tests.watch.status.viewing import NOW_MS, a_maintenance, an_incident, ids
 
@@ -39,6 +40,27 @@ def test_an_incident_lives_from_its_start_to_its_resolution():
     assert (one.status, one.impact, one.channels, one.name) == ("identified", "minor", ("web",), "X y")
     one = change(IncidentChange("resolve", id=one.id), one)
     assert (one.is_open, one.updates[-1].body) == (False, "This incident is resolved.")
+
+
+def test_an_update_names_the_channels_that_it_takes_out_and_its_subscribers_get_it():
+    new_id = ids()
+
+    def updated(one, **fields):
+        update = IncidentChange("update", id=one.id, **fields)
+        return changed(update, {one.id: one}, now_ms=NOW_MS, new_id=new_id)
+
+    before = changed(START, {}, now_ms=NOW_MS, new_id=new_id)
+    after = updated(before, body="Apps work.", channels=("posting", "web"))
+    assert after.channels == ("web", "posting")
+    assert after.updates[-1].removed == ("apps",)
+    assert after.updates[-1].text == "Apps work.\n\nNo longer affected: Apps."
+    (notice,) = notices_of(after, before)
+    assert set(notice.concerned) == {"web", "posting", "apps"}
+    assert notice.body.endswith("No longer affected: Apps.")
+    later = updated(after, body="Still.")
+    (notice,) = notices_of(later, after)
+    assert set(notice.concerned) == {"web", "posting"}
+    assert notice.body == "Still."
 
 
 def test_maintenance_starts_and_ends_by_its_plan():
