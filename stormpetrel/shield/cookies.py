@@ -25,11 +25,15 @@ HOST_PREFIX = "__Host-"
 """By https, the names of our cookies also get this prefix: browsers then accept them only from this
 host and only by https (RFC 6265bis, 4.1.3). A neighbouring subdomain, or an attacker who changes a
 plain-http answer, cannot set them."""
-MAX_COOKIES = 256
-"""The cookies of a header that are read. Browsers keep and send at most 180 of a site (Chromium, Firefox); more
-are ignored, and 16 KB of semicolons cost no more than 256 cookies."""
+MAX_COOKIES = 192
+"""The cookies of a header that are read. Browsers keep and send at most 180 of a site (Chromium, Firefox). Of those
+after them only ours are read, so 16 KB of semicolons cost no more than these."""
+MAX_OWN_AFTER = 16
+"""Our cookies that are read after the first MAX_COOKIES: we set fewer."""
 _HOST_OWN = HOST_PREFIX.encode() + OWN
 _BLANK = b" \t"
+_SEPARATED_OWN = (b"; " + OWN, b";" + OWN)
+"""How browsers and proxies separate cookies (RFC 6265, 4.2.1; RFC 9113, 8.2.3), and the same without the space."""
 _PLAIN_OWN = re.compile(rb"(?:^|;)[ \t]*" + OWN + rb"[^;]*")
 TEXT_CHARACTERS = 54
 _FIELDS = struct.Struct(">QQQ")
@@ -56,20 +60,38 @@ def without_prefix(header: bytes) -> bytes:
 
 
 def pairs(header: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the names and values of a Cookie header, in order: of its first MAX_COOKIES parts.
+    """Yield the names and values of a Cookie header, in order: of its first MAX_COOKIES parts, and ours after them.
+
+    A neighbouring subdomain may set any number of cookies, which browsers send before ours if they are older.
 
     Every reader of cookies uses this function, and it splits at the same places as `without_prefix`.
     Only a semicolon ends a cookie, and only spaces and tabs are stripped from a name: browsers accept
     commas and other bytes from any subdomain, also in a value, and a parser with other rules would
     find cookies of ours inside.
     """
-    for part in header.split(b";", MAX_COOKIES)[:MAX_COOKIES]:
+    parts = header.split(b";", MAX_COOKIES)
+    if len(parts) > MAX_COOKIES:
+        parts[MAX_COOKIES:] = _own_parts(b";" + parts[MAX_COOKIES])
+    for part in parts:
         name, equals, value = part.partition(b"=")
         if equals:
             value = value.strip(_BLANK)
             if len(value) >= 2 and value[:1] == b'"' == value[-1:]:
                 value = value[1:-1]
             yield name.strip(_BLANK), value
+
+
+def _own_parts(rest: bytes) -> list[bytes]:
+    """Return our cookies in a part of a Cookie header that begins with a semicolon, without reading the others."""
+    # Searching for letters skips over semicolons: 2 us for 16 KB of them, against 50 us for each separator.
+    if OWN not in rest:
+        return []
+    return [
+        OWN + part.partition(b";")[0]
+        # A value has no semicolon: these bytes are the beginning of a cookie.
+        for separated in _SEPARATED_OWN
+        for part in rest.split(separated, MAX_OWN_AFTER)[1 : MAX_OWN_AFTER + 1]
+    ]
 
 
 class SessionClaims(NamedTuple):
