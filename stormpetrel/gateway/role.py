@@ -29,6 +29,7 @@ from stormpetrel.gateway.drain import InboxDrain, NoticeTimes
 from stormpetrel.gateway.inbound import NumberRates, PartsTable, RouteInbound
 from stormpetrel.gateway.known_numbers import KnownNumbers, as_known
 from stormpetrel.gateway.outcome import PhoneContext
+from stormpetrel.gateway.phone_changes import PhoneChanges
 from stormpetrel.gateway.provider import Inbound, NotStored, Provider
 from stormpetrel.gateway.providers.registry import make
 from stormpetrel.gateway.sender import RouteSender
@@ -41,7 +42,6 @@ from stormpetrel.process import secret as secrets_of_instance
 from stormpetrel.rules import phones
 from stormpetrel.sms.numbers import prefix_of, zone_of
 from stormpetrel.storage import phone_queue
-from stormpetrel.storage import phones as stored_phones
 from stormpetrel.storage.engine.connection import Connection
 from stormpetrel.storage.engine.database import Database
 from stormpetrel.storage.engine.failures import store_failed
@@ -59,7 +59,6 @@ STATE_EVERY_S = 1.0
 TIDY_EVERY_S = 600.0
 REROUTE_EVERY_S = 30.0
 RETRY_MIN_S, RETRY_MAX_S = 0.2, 5.0
-KNOWN_AT_ONCE = 1000
 INCIDENTS_TOLD = 2
 INCIDENT_CHARACTERS = 60
 """How many open incidents the answer to STATUS names, and how much of each name: texts cost money."""
@@ -305,23 +304,18 @@ class SmsGateway:
 
     async def _read_known(self, stop: asyncio.Event) -> None:
         """Keep the known numbers in memory and in the spool as they are in the store."""
-        place = (0, 0)
+        changes = PhoneChanges()
         wait_s = 0.02  # at first: messages of members come before those of strangers
         while not await _pause(stop, wait_s):
             if self._db is None:
                 continue
             try:
-                while True:
-                    changed = await self._db.read(
-                        stored_phones.changed_since, after_ms=place[0], after_id=place[1], count=KNOWN_AT_ONCE
-                    )
-                    if not changed:
-                        break
+                while changed := await changes.next(self._db):
                     known = [as_known(phone) for phone in changed]
                     self._known.put(known)
                     await self._spool.call(state.put_known, known)
                     await self._drop_stopped(changed)
-                    place = (changed[-1].changed_at_ms, changed[-1].id)
+                    changes.taken(changed)
                 wait_s = STATE_EVERY_S / 2
                 await self._stop_opted_out()
             except (Busy, NotStored):
