@@ -77,8 +77,8 @@ _TOKEN = re.compile(r"\S+")
 _MOST_TOKENS = 8  # a command word has at most three words, and a command without text at most five arguments
 _MOST_TOKEN_CHARACTERS = 64
 _ARABIC_MARKS = re.compile("[\u0640\u064b-\u0652]")  # written or left out as the writer likes
-_CODE = re.compile(r"\d{5,8}")
-_CODE_DIGITS = 6  # of the codes that the web shows
+_CODE = re.compile(r"\d{5,8}|\d{10}")
+_CODE_DIGITS = (6, 10)  # of the codes that the web shows
 _HOUR = r"(\d{1,2})(?::?(\d\d))?\s?([ap]m)?"
 _HOURS = re.compile(rf"{_HOUR}\s?[-‐‑‒–—−]\s?{_HOUR}")
 _TIME = re.compile(_HOUR)
@@ -367,7 +367,7 @@ def _near(arguments: _Arguments, table: _Table) -> TextCommand | None:
     first = arguments.words[0]
     if len(arguments) == 1:
         code = first.rstrip(".")
-        if len(code) == _CODE_DIGITS and code.isdecimal():
+        if len(code) in _CODE_DIGITS and code.isdecimal():
             return TextCommand(Verb.NONE, near=f"GO {_ascii_digits(code)}")
         verb = table.get(first, (Verb.NONE, ""))[0]
         is_asked = verb in _ASKED and len(first) >= _LEAST_FOR_SLIP

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from stormpetrel.errors import Invalid
 from stormpetrel.gateway.answers import answer, error
+from stormpetrel.gateway.code_budget import spend_code
 from stormpetrel.gateway.command_words import Verb
 from stormpetrel.gateway.outcome import AnswerText, MessageOutcome, PhoneRun
 from stormpetrel.gateway.reading import account_named
@@ -105,12 +106,19 @@ def _linked(run: PhoneRun, account: Account) -> MessageOutcome:
 
 
 def _send_nonce(run: PhoneRun, account: Account) -> MessageOutcome:
-    """Send a code to the number, because a sender can be forged; at most so many per prefix and day."""
-    prefix = run.context.slot(f"prefix {run.context.prefix_of(run.message.number)}")
-    if quotas.spend(run.connection, run.context.nonces, prefix, now_ms=run.now_ms):
+    """Send a code to the number, because a sender can be forged; at most so many per prefix and day.
+
+    The code is as long as the one that came: a long one is taken while short ones are limited.
+    """
+    number = run.message.number
+    if not spend_code(
+        run.connection, run.context, number=number, account_id=account.id, is_known=True, now_ms=run.now_ms
+    ):
         return MessageOutcome("go", "rate")
     phone = run.phone or _new_phone(run)
     nonce = run.context.draw_code()
+    while len(nonce) < len(run.command.text):
+        nonce = (nonce + run.context.draw_code())[: len(run.command.text)]
     phones.ask(run.connection, phone=phone, question=f"nonce {nonce} {account.id}", now_ms=run.now_ms)
     text = answer("nonce", run.language, site=run.context.title, code=nonce)
     return MessageOutcome("go", None, None, [AnswerText("nonce", text, SECURITY)])

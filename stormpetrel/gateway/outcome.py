@@ -58,8 +58,8 @@ class PhoneContext:
     """Facts of the instance and of its routes.
 
     `status(language)` returns the answer to STATUS from memory. `slot(text)` is a row of the quotas' table. `nonces`:
-    codes that may be sent per prefix. `joins`: numbers per prefix that may begin to follow or sign up on a route
-    whose senders can be forged.
+    codes that may be sent per prefix, of which `nonces_of_strangers` for strangers. `joins`: numbers per prefix that
+    may begin to follow or sign up on a route whose senders can be forged.
     """
 
     keys: PhoneKeys
@@ -73,6 +73,7 @@ class PhoneContext:
     delete_window_ms: int
     trusts: Mapping[str, str]
     nonces: Quota
+    nonces_of_strangers: Quota
     joins: Quota
     status: Callable[[str], str]
     slot: Callable[[str], int]

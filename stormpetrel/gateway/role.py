@@ -171,6 +171,7 @@ class SmsGateway:
             delete_window_ms=config.sms.delete_window_s * 1000,
             trusts={route.name: route.trust for route in config.sms.routes},
             nonces=_a_day("sms.nonce", config.sms.code_per_prefix_day),
+            nonces_of_strangers=_a_day("sms.nonce.strangers", (config.sms.code_per_prefix_day + 1) // 2),
             joins=_a_day("sms.join", config.sms.join_per_prefix_day),
             status=self._status,
             slot=lambda text: slot(secret, text),

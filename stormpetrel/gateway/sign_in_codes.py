@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 from stormpetrel.clock import now_ms
 from stormpetrel.gateway.answers import answer
+from stormpetrel.gateway.code_budget import spend_code
 from stormpetrel.gateway.outcome import PhoneContext
 from stormpetrel.gateway.polling import work_until
 from stormpetrel.gateway.spool_thread import SpoolThread
-from stormpetrel.rules import phone_sign_in, quotas
+from stormpetrel.rules import phone_sign_in
 from stormpetrel.sms.split import split
 from stormpetrel.storage.engine.connection import Connection
 from stormpetrel.storage.engine.database import Database
@@ -93,8 +94,11 @@ def choose(
             number = context.keys.open(phone.sealed_number)
         except ValueError:
             continue  # sealed with another secret: it cannot be texted
-        prefix = context.slot(f"prefix {context.prefix_of(number)}")
-        if quotas.spend(connection, context.nonces, prefix, now_ms=now_ms):
+        account_id = phone.account_id
+        is_known = sign_in.by_device_of == account_id
+        if not spend_code(
+            connection, context, number=number, account_id=account_id, is_known=is_known, now_ms=now_ms
+        ):
             continue
         code = draw_code()
         phone_sign_in.put_code(

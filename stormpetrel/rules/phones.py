@@ -14,6 +14,7 @@ from stormpetrel.model.mail import Letter, Notice
 from stormpetrel.model.phone import (
     CODE_DIGITS,
     CODE_MS,
+    LONG_CODE_DIGITS,
     MAX_SEGMENTS,
     MAX_TAG,
     PIN_LOCK_MS,
@@ -78,14 +79,23 @@ def phone_with(connection: Connection, *, number: str, keys: PhoneKeys) -> Phone
     return stored.by_hash(connection, number_hash=keys.number_hash(number))
 
 
-def new_code(connection: Connection, *, account_id: int, keys: PhoneKeys, draw: int, now_ms: int) -> str:
+def new_code(
+    connection: Connection,
+    *,
+    account_id: int,
+    keys: PhoneKeys,
+    draw: int,
+    now_ms: int,
+    digits: int = CODE_DIGITS,
+) -> str:
     """Return a code that links the phone that sends it to the account, within CODE_MS.
 
-    It replaces the account's earlier code. `draw`: a random number; another one is derived if its code is taken.
+    `digits`: CODE_DIGITS, or LONG_CODE_DIGITS for a code that works while too many wrong ones are sent. It replaces
+    the account's earlier code. `draw`: a random number; another one is derived if its code is taken.
     """
     stored.forget_codes(connection, now_ms=now_ms)
     for attempt in range(20):
-        code = f"{(draw + attempt * 7919) % 10**CODE_DIGITS:0{CODE_DIGITS}}"
+        code = f"{(draw + attempt * 7919) % 10**digits:0{digits}}"
         if stored.put_code(
             connection,
             code_hash=keys.code_hash(code),
@@ -117,9 +127,10 @@ def account_of_code(
     """Use a code up and return its account. `nonce`: another right code, which was texted, and its account.
 
     Wrong codes are limited per route and per number, because a forged sender costs nothing. Over the limit even a
-    right code is refused with "locked".
+    right code is refused with "locked". Long codes are not limited (LONG_CODE_DIGITS).
     """
-    spent = ((GO_WRONG, route_slot), (GO_WRONG_NUMBER, number_slot))
+    is_long = len(code) == LONG_CODE_DIGITS
+    spent = () if is_long else ((GO_WRONG, route_slot), (GO_WRONG_NUMBER, number_slot))
     for quota, slot in spent:
         if quotas.spend(connection, quota, slot, now_ms=now_ms):
             return CodeResult(None, "locked")

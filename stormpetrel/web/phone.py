@@ -17,6 +17,7 @@ from stormpetrel.model.account import Account
 from stormpetrel.model.phone import (
     CODE_DIGITS,
     CODE_MS,
+    LONG_CODE_DIGITS,
     MAX_SEGMENTS,
     SILENT_MS,
     TEXT_LANGUAGES,
@@ -149,8 +150,13 @@ def _shown(phone: Phone, typed: PhoneChange | None) -> Phone:
 
 
 async def code(request: Request) -> Response:
-    """POST /settings/phone/code: show a new code. Only its hash is stored, so it is shown once."""
-    drawn = secrets.randbelow(10**CODE_DIGITS)
+    """POST /settings/phone/code: show a new code. Only its hash is stored, so it is shown once.
+
+    The field `long` asks for a long one, which works while too many wrong ones are sent.
+    """
+    is_long = "long" in await request.form()
+    digits = LONG_CODE_DIGITS if is_long else CODE_DIGITS
+    drawn = secrets.randbelow(10**digits)
     if not senders(request.site.config.sms.routes):
         return await _page(request)
     new = await request.site.database.write(
@@ -158,6 +164,7 @@ async def code(request: Request) -> Response:
         account_id=request.account_id,
         keys=_keys(request),
         draw=drawn,
+        digits=digits,
         now_ms=request.now_ms,
     )
     return await _page(request, code=new)

@@ -71,6 +71,7 @@ def command(verb, **values):
         ("SET QUIET 22-7", command(Verb.SET, key="quiet", text="22-7")),
         ("SET NAME", command(Verb.SET, key="name", error="empty")),
         ("GO 482913", command(Verb.GO, text="482913")),
+        ("GO 4829130192", command(Verb.GO, text="4829130192")),
         ("go 482 913", command(Verb.GO, text="482913")),
         ("GO ٤٨٢٩١٣", command(Verb.GO, text="482913")),
         ("GO 482913.", command(Verb.GO, text="482913")),

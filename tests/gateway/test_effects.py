@@ -343,7 +343,8 @@ def context_of(**changes: Any) -> PhoneContext:
         "keys": PhoneKeys(b"k" * 32), "title": "Storm", "contact": "help@example.org", "per_day": 20,
         "domain": "here.example", "language": "en", "registration": "open", "max_characters": 500,
         "delete_window_ms": 600_000, "trusts": {"open": "aggregator", "own": "device"},
-        "nonces": Quota("sms.nonce", 2, 43_200), "joins": Quota("sms.join", 4, 21_600),
+        "nonces": Quota("sms.nonce", 2, 43_200), "nonces_of_strangers": Quota("sms.nonce.strangers", 1, 86_400),
+        "joins": Quota("sms.join", 4, 21_600),
         "status": lambda language: "up", "slot": lambda text: zlib.crc32(text.encode()) % 1000,
         "zone_of": lambda number: "UTC", "prefix_of": lambda number: number[:4], "draw_code": lambda: "482913",
     }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stormpetrel.errors import Invalid
-from stormpetrel.model.phone import PIN_LOCK_MS, SILENT_MS, Phone, PhoneKeys
+from stormpetrel.model.phone import LONG_CODE_DIGITS, PIN_LOCK_MS, SILENT_MS, Phone, PhoneKeys
 from stormpetrel.rules import phones
 from stormpetrel.rules.phones import PhoneChange
 from stormpetrel.storage import phone_queue
@@ -79,6 +79,38 @@ def test_wrong_codes_lock_a_number_and_then_the_route(store: Store) -> None:
     assert [try_one(1) for _ in range(6)] == ["code-wrong"] * 5 + ["locked"]
     # 30 for the route: each number has 5, and locked ones count too.
     assert [try_one(100 + place) for place in range(30)].count("locked") >= 5
+
+
+def test_a_long_code_links_while_strangers_send_wrong_ones(store: Store) -> None:
+    ana = store.person("ana")
+    use = {"keys": KEYS, "route_slot": 21, "number_slot": 22}
+    for number_slot in range(30, 60):
+        store.do(
+            phones.account_of_code, code="999999", now_ms=store.now_ms, **use | {"number_slot": number_slot}
+        )
+    for _ in range(6):
+        store.do(phones.account_of_code, code="999999", now_ms=store.now_ms, **use)
+    short = store.do(phones.new_code, account_id=ana, keys=KEYS, draw=7, now_ms=store.now_ms)
+    assert store.do(phones.account_of_code, code=short, now_ms=store.now_ms, **use).error == "locked"
+    code = store.do(
+        phones.new_code,
+        account_id=ana,
+        keys=KEYS,
+        draw=1234567890,
+        digits=LONG_CODE_DIGITS,
+        now_ms=store.now_ms,
+    )
+    assert code == "1234567890"
+    assert (
+        store.do(phones.account_of_code, code="0987654321", now_ms=store.now_ms, **use).error == "code-wrong"
+    )
+    found = store.do(phones.account_of_code, code=code, now_ms=store.now_ms, **use).account
+    assert found is not None
+    assert found.id == ana
+    texted = {"nonce": ("1122334455", ana), **use}
+    assert (
+        store.do(phones.account_of_code, code="1122334455", now_ms=store.now_ms, **texted).account is not None
+    )
 
 
 def test_guesses_of_a_code_that_was_texted_are_limited_too(store: Store) -> None:

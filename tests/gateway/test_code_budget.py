@@ -1,0 +1,37 @@
+"""The codes that are texted to one country in a day: strangers use up half, and owners always get theirs."""
+
+from __future__ import annotations
+
+from stormpetrel.gateway.code_budget import spend_code
+from stormpetrel.model.quota import YOUNG_MS, Quota
+from tests.gateway.test_effects import context_of
+
+CONTEXT = context_of(
+    nonces=Quota("sms.nonce", 10, 8_640), nonces_of_strangers=Quota("sms.nonce.strangers", 5, 17_280)
+)
+
+
+def codes(store, count, account_id, *, is_known):
+    """Return how many codes may be sent."""
+    return sum(
+        store.do(
+            spend_code, CONTEXT, number=f"+995{number:06}", account_id=account_id, is_known=is_known,
+            now_ms=store.now_ms,
+        )
+        for number in range(count)
+    )  # fmt: skip
+
+
+def test_strangers_and_young_accounts_leave_half_of_the_budget_to_owners(store):
+    owner = store.person("owner")
+    store.now_ms += YOUNG_MS
+    young = store.person("young")
+    assert codes(store, 20, owner, is_known=False) + codes(store, 20, young, is_known=True) == 5
+    assert codes(store, 20, owner, is_known=True) == 5
+
+
+def test_the_budget_is_never_exceeded(store):
+    owner = store.person("owner")
+    store.now_ms += YOUNG_MS
+    assert codes(store, 20, owner, is_known=True) == 10
+    assert codes(store, 20, owner, is_known=False) == 0
