@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import sqlite3
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -91,6 +92,42 @@ def lost_media_folder(instance: Instance) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def lost_table(instance: Instance, table: str) -> Iterator[None]:
+    """Rename a table, so that all that reads it fails."""
+
+    def rename(old: str, new: str) -> None:
+        raw = sqlite3.connect(instance.directory / "stormpetrel.db", isolation_level=None, timeout=20)
+        # Other tables, triggers and indexes go on to name it as before.
+        raw.execute("PRAGMA legacy_alter_table = ON")
+        raw.execute(f"ALTER TABLE {old} RENAME TO {new}")
+        raw.close()
+
+    rename(table, f"{table}_aside")
+    try:
+        yield
+    finally:
+        rename(f"{table}_aside", table)
+
+
+@contextlib.contextmanager
+def in_use(use: Callable[[], object]) -> Iterator[None]:
+    """Use the instance ten times a second meanwhile, as a person or an app would, whatever it answers."""
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.wait(0.1):
+            use()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@contextlib.contextmanager
 def cut_provider(instance: Instance) -> Iterator[None]:
     """Let no text out."""
     instance.run_cli("sms", "pause", "drop")
@@ -109,6 +146,7 @@ BREAKS = (
     Break("the database is locked", frozenset({"Posting", "Sign-in", "SMS out"}), locked_database),
     Break("the disk of the web is full", frozenset({"Posting", "Sign-in"}), full_disk),
     Break("the store of media is lost", frozenset({"Media"}), lost_media_folder),
+    Break("the index of hashtags is lost", frozenset({"Feeds"}), lambda i: lost_table(i, "tags")),
     Break("the provider is cut off", frozenset({"SMS out"}), cut_provider),
 )
 

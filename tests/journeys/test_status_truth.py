@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import shutil
 import xml.etree.ElementTree as ET
 
 import pytest
 
-from tests.broken_channels import BREAKS, WEB, all_others_stopped, channels_not_green, fetch
+from stormpetrel.model.access import new_token, secret_hash
+from stormpetrel.rules import access
+from tests.broken_channels import (
+    BREAKS,
+    WEB,
+    all_others_stopped,
+    channels_not_green,
+    fetch,
+    in_use,
+    lost_table,
+)
+from tests.forms import sign_in
 from tests.gateway.phones import route_settings
 from tests.instance import running_instance
+from tests.people import now_ms, place_of
 from tests.waiting import eventually
 
 
@@ -38,6 +51,58 @@ def test_exactly_the_broken_channels_turn_and_come_back(instance, broken):
         rows = dict(re.findall(r'<b class="\w">([^<]*)</b><h3>([^<]*)</h3>', page))
         assert "All systems operational" not in page
         assert rows
+    eventually(lambda: channels_not_green(instance), lambda found: found == {})
+
+
+@pytest.fixture(scope="module")
+def place(instance):
+    with place_of(instance, instance.environ["STORMPETREL_DATABASE_URL"]) as running:
+        yield running
+
+
+def reading_lists(place, channel):
+    """Return a use of lists in a channel: by a browser, by an app that may only read lists, or by a stream of one."""
+    person = place.person("reader")
+    if channel == "Web pages":
+        browser = place.client()
+        sign_in(browser, person.username)
+        return lambda: browser.get("/lists")
+    if channel == "Live updates":
+        return lambda: person.http.get("/api/v1/streaming/list", params={"list": "1"})
+    app = place.visitor.post(
+        "/api/v1/apps",
+        data={"client_name": "Lister", "redirect_uris": "urn:ietf:wg:oauth:2.0:oob", "scopes": "read:lists"},
+    ).json()
+    token = new_token(lambda: secrets.token_urlsafe(32))
+    place.write(
+        access.create_token,
+        account_id=person.id,
+        application_id=int(app["id"]),
+        scopes=("read:lists",),
+        token_hash=secret_hash(token),
+        now_ms=now_ms(),
+    )
+    http = place.client(token)
+    return lambda: http.get("/api/v1/lists")
+
+
+@pytest.mark.parametrize("channel", ["Web pages", "Live updates", "Apps"])
+def test_a_channel_whose_people_get_errors_turns_alone_although_its_canary_is_well(instance, place, channel):
+    eventually(lambda: channels_not_green(instance), lambda found: found == {})
+    with in_use(reading_lists(place, channel)):
+        if channel == "Apps":
+            # Apps are named once they are in use.
+            eventually(lambda: 'application="Lister"' in fetch(f"{instance.status_url}/metrics")[1].decode())
+        assert channels_not_green(instance) == {}
+        with lost_table(instance, "lists"):
+            eventually(lambda: channels_not_green(instance), lambda found: set(found) == {channel})
+            for _ in range(3):
+                assert set(channels_not_green(instance)) == {channel}
+            page = fetch(f"{instance.status_url}/")[1].decode()
+            rows = re.findall(r'<b class="\w+">([^<]*)</b><h3>([^<]*)</h3>', page)
+            assert {name for state, name in rows if state != "Operational"} == {channel}
+            assert ("Apps affected: Lister" in page) is (channel == "Apps")
+            ET.fromstring(fetch(f"{instance.status_url}/history.atom")[1])
     eventually(lambda: channels_not_green(instance), lambda found: found == {})
 
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import re
+import xml.etree.ElementTree as ET
+
 import pytest
 
+from stormpetrel.config import Config
 from stormpetrel.control.messages import IncidentChange
-from stormpetrel.model.channel import ChannelState
+from stormpetrel.model.channel import CHANNEL_NAMES, ChannelState
 from stormpetrel.model.incident_text import body_html
 from stormpetrel.model.text import render_note
+from stormpetrel.watch.attack import Attack
 from stormpetrel.watch.status.board import UNNAMED, StatusBoard
+from stormpetrel.watch.status.feed import atom
 from stormpetrel.watch.status.history import DAY_S
+from stormpetrel.watch.status.page import status_page
+from stormpetrel.watch.status.summary import summary
+from stormpetrel.watch.status.view import view_of
+from tests.atom_rules import ATOM
 from tests.watch.reporting import a_report
 from tests.watch.status.viewing import NOW_MS, NOW_S, a_maintenance, a_result, an_incident, ids
 
@@ -54,6 +64,28 @@ def test_counts_of_known_clients_turn_their_channel_alone():
         "apps": ChannelState.MAJOR,
         "media": ChannelState.OPERATIONAL,
     }
+
+
+@pytest.mark.parametrize("channel", CHANNEL_NAMES)
+def test_a_channel_that_fails_alone_is_the_only_one_on_the_page_in_the_json_and_in_the_feed(channel):
+    board = StatusBoard(CHANNEL_NAMES, new_id=ids(), now_epoch_s=NOW_S)
+
+    def canaries(name):
+        return [a_result(name, "failed" if name == channel else "ok", ago_s=-second)]
+
+    for second in range(1, 70):
+        board.second(canaries, (), named=(), at_s=100.0 + second, now_epoch_s=NOW_S + second)
+    view = view_of(Config(), board, attack=Attack(), now_epoch_s=NOW_S + 70)
+    found = summary(view)
+    turned = {one["name"] for one in found["components"] if one["status"] != "operational"}
+    assert turned == {CHANNEL_NAMES[channel]}
+    (incident,) = found["incidents"]
+    assert [one["name"] for one in incident["components"]] == [CHANNEL_NAMES[channel]]
+    (entry,) = ET.fromstring(atom(view)).findall(f"{ATOM}entry")
+    said = entry.findtext(f"{ATOM}title") + entry.findtext(f"{ATOM}content")
+    assert {name for name in CHANNEL_NAMES.values() if name in said} == {CHANNEL_NAMES[channel]}
+    rows = re.findall(r'<b class="\w+">([^<]*)</b><h3>([^<]*)</h3>', status_page(view).decode())
+    assert {name for state, name in rows if state != "Operational"} == {CHANNEL_NAMES[channel]}
 
 
 def test_apps_that_are_hurt_are_named_if_they_are_in_use():
