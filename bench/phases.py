@@ -23,29 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from stormpetrel.cli import drill_community
+from stormpetrel.drill.phases import MEANS, result_of
 from stormpetrel.drill.run import Setting, run
 from stormpetrel.drill.scenario import Scenario, build
 
-TRUTH = {
-    "A1": "crowd",
-    "A2": "page_flood",
-    "A3": "few_sources",
-    "A4": "expensive_reads",
-    "A5": "sign_in_flood",
-    "A6": "shared_addresses",
-    "A7": "stolen_credentials",
-    "A8": "forged_credentials",
-    "A9": "sms_pumping",
-    "A10": "slow_connections",
-    "A11": "streams",
-    "A12": "write_flood",
-    "A15": "connection_churn",
-    "A16": "provocation",
-    "A18": "expensive_bodies",
-    "A19": "account_guessing",
-    "A20": "store_filling",
-    "A21": "feeds_and_search",
-}
 PAIRS = (("A3", "A5"), ("A2", "A8"), ("A4", "A12"), ("A6", "A11"), ("A1", "A4"))
 CALM_FIRST_S, ATTACK_S, CALM_S = 40.0, 12.0, 10.0
 
@@ -66,9 +47,7 @@ class Judged:
     @property
     def result(self) -> str:
         """Return right, wrong or unknown. A name that was not sent is wrong, a missing one is unknown."""
-        if set(self.names) == set(self.truth):
-            return "right"
-        return "unknown" if set(self.names) - {"unknown"} <= set(self.truth) else "wrong"
+        return result_of(self.names, self.truth)
 
 
 def scenario(groups: list[tuple[str, ...]], scale: float, *, attack_s: float) -> Scenario:
@@ -136,7 +115,7 @@ def judged(path: Path, attackers: Path, timetable: Scenario, begin_epoch_s: floa
             names = tuple(sorted(vector["name"] for vector in here["vectors"]))
             if here["verdict"] in ("crowd", "mixed"):
                 names = (*names, "crowd")
-        truth = tuple(sorted(TRUTH[name] for name, _ in phase.vectors))
+        truth = tuple(sorted(MEANS[name] for name, _ in phase.vectors))
         first = min(not_calm, key=lambda one: one["noticed_ms"], default=None)
         last = max(not_calm, key=lambda one: one["ended_ms"] or 10**15, default=None)
         found.append(
@@ -170,7 +149,7 @@ def main() -> None:
     if options.quick:
         options.seeds, options.vectors = 1, options.vectors or "A1,A3,A8"
     chosen = [tuple(one.split("+")) for one in options.vectors.split(",") if one]
-    groups = chosen or list(PAIRS if options.pairs else [(name,) for name in TRUTH])
+    groups = chosen or list(PAIRS if options.pairs else [(name,) for name in MEANS])
     rows: list[Judged] = []
     with tempfile.TemporaryDirectory() as temporary:
         base = options.keep or Path(temporary)

@@ -131,12 +131,15 @@ class AttackSecond:
 class PageLook:
     """The status page at a second of the run: the state of each channel by name; empty if it did not answer.
 
-    `ms`: how long reading it took.
+    `ms`: how long reading it took. `verdict`, `vectors`: of the watch's metrics on the present traffic, "" and none
+    if they were not read.
     """
 
     t: float
     ms: float
     shown: dict[str, str]
+    verdict: str = ""
+    vectors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +208,10 @@ def found_json(found: FoundPost) -> str:
 
 def look_json(look: PageLook) -> str:
     """Return one line of JSON."""
-    return json.dumps({"page": look.shown, "t": round(look.t, 3), "ms": round(look.ms, 2)})
+    fields: dict[str, Any] = {"page": look.shown, "t": round(look.t, 3), "ms": round(look.ms, 2)}
+    if look.verdict:
+        fields |= {"verdict": look.verdict, "vectors": look.vectors}
+    return json.dumps(fields)
 
 
 def bill_json(bill: CarrierBill) -> str:
@@ -245,7 +251,8 @@ def parse(line: str) -> Entry | None:
     if "found" in raw:
         return FoundPost(raw["found"], raw["times"])
     if "page" in raw:
-        return PageLook(raw["t"], raw["ms"], raw["page"])
+        vectors = tuple(raw.get("vectors", ()))
+        return PageLook(raw["t"], raw["ms"], raw["page"], raw.get("verdict", ""), vectors)
     if "bill" in raw:
         return CarrierBill(**raw["bill"])
     if "usage" in raw:

@@ -13,6 +13,7 @@ from itertools import pairwise
 from math import ceil
 from statistics import median
 
+from stormpetrel.drill.phases import PhaseNotice, notices
 from stormpetrel.drill.record import (
     CHANNELS,
     OK,
@@ -131,6 +132,7 @@ class Scores:
     page: PageScore | None = None
     lost_texts: int = 0
     front: FrontUse | None = None
+    phases: tuple[PhaseNotice, ...] | None = None
 
 
 def score(
@@ -175,6 +177,7 @@ def score(
         page=page_score(lines, looks),
         lost_texts=sum(one.outcome == TIMEOUT and one.channel in TEXT_CHANNELS for one in lines),
         front=front_use(attacks, usage),
+        phases=notices(scenario, looks),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import threading
 import time
 from bisect import bisect_left
@@ -38,7 +39,9 @@ PEOPLE = {
 }
 """The page's channels by name, and whose requests (record.CHANNELS) show the truth about each."""
 MAX_BYTES = 262_144
-_REQUEST = b"GET /api/v2/components.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+_REQUEST = "GET {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+_VERDICT = re.compile(r'^stormpetrel_phase\{verdict="(\w+)"\} 1$', re.MULTILINE)
+_MEANS = re.compile(r'^stormpetrel_phase_means\{vector="(\w+)"\} 1$', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class StatusReader:
         self._target = target
         self._begin_s = begin_s
         self._seconds = seconds
-        self._budget = TrafficBudget(int(seconds / EVERY_S) + 1, begin_s + seconds + PATIENCE_S)
+        self._budget = TrafficBudget(2 * int(seconds / EVERY_S) + 2, begin_s + seconds + PATIENCE_S)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="status-reader", daemon=True)
 
@@ -83,23 +86,38 @@ class StatusReader:
             at_s = time.monotonic()
             shown = self._shown()
             ms = (time.monotonic() - at_s) * 1000
-            self.looks.append(PageLook(at_s - self._begin_s, ms, shown))
+            self.looks.append(
+                PageLook(at_s - self._begin_s, ms, shown, *(self._traffic() if shown else ("", ())))
+            )
             due_s = max(due_s + EVERY_S, time.monotonic())
 
     def _shown(self) -> dict[str, str]:
         """Return the state of each channel by name; empty if the page cannot be read."""
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            body = self._get("/api/v2/components.json")
+            return {str(one["name"]): str(one["status"]) for one in json.loads(body)["components"]}
+        return {}
+
+    def _traffic(self) -> tuple[str, tuple[str, ...]]:
+        """Return the watch's verdict on the traffic and the means of attack; "" if they cannot be read."""
+        metrics = self._get("/metrics").decode(errors="replace")
+        verdicts = _VERDICT.findall(metrics)
+        return (verdicts[0] if verdicts else ""), tuple(sorted(_MEANS.findall(metrics)))
+
+    def _get(self, path: str) -> bytes:
+        """Return the body of a document; empty if it cannot be read."""
+        with contextlib.suppress(OSError):
             sock, _ = start_socket(self._target, source="", budget=self._budget)
             with sock:
                 sock.settimeout(PATIENCE_S)
-                sock.sendall(_REQUEST)
+                sock.sendall(_REQUEST.format(path).encode())
                 data = b""
                 while len(data) < MAX_BYTES and (more := sock.recv(65_536)):
                     data += more
             head, _, body = data.partition(b"\r\n\r\n")
             if b" 200 " in head.partition(b"\r\n")[0] + b" ":
-                return {str(one["name"]): str(one["status"]) for one in json.loads(body)["components"]}
-        return {}
+                return body
+        return b""
 
 
 def page_score(lines: Iterable[Line], looks: Sequence[PageLook]) -> PageScore | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from stormpetrel.drill.margins import Shortfall
+from stormpetrel.drill.phases import RIGHT, UNKNOWN, WRONG, PhaseNotice
 from stormpetrel.drill.score import KeptShare, Scores
 
 if TYPE_CHECKING:
@@ -116,6 +118,7 @@ def score_rows(runs: Sequence[Scores]) -> list[tuple[str, str]]:
             for one in runs
             if (page := one.page) is not None
         ),
+        *(("phases", _notice(phases)) for one in runs if (phases := one.phases)),
         *(
             (
                 "front",
@@ -131,6 +134,18 @@ def score_rows(runs: Sequence[Scores]) -> list[tuple[str, str]]:
             if (bill := one.bill) is not None
         ),
     ]
+
+
+def _notice(phases: Sequence[PhaseNotice]) -> str:
+    """Return how soon the watch noticed the phases of a run, and how many it named."""
+    counted = Counter(one.result for one in phases)
+    missed = sum(one.noticed_s is None for one in phases)
+    unnoticed = f" ({missed} not at all)" if missed else ""
+    return (
+        f"noticed after {_number([one.noticed_s for one in phases], 's')}{unnoticed}, over after "
+        f"{_number([one.over_s for one in phases], 's')}; of {len(phases)} named right {counted[RIGHT]}, "
+        f"wrong {counted[WRONG]}, unknown {counted[UNKNOWN]}"
+    )
 
 
 def _worst_app(runs: Sequence[Scores]) -> str:

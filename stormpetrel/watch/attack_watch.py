@@ -57,6 +57,12 @@ class AttackWatch:
         phase = self.tracker.phase
         return "" if phase is None else phase.verdict
 
+    @property
+    def vectors(self) -> tuple[str, ...]:
+        """Return the names of the means of attack in the present phase."""
+        phase = self.tracker.phase
+        return () if phase is None else tuple(vector.name for vector in phase.vectors)
+
     def phase(self) -> PhaseState | None:
         """Return the present phase; None while nothing is unusual."""
         phase = self.tracker.phase
@@ -66,7 +72,7 @@ class AttackWatch:
             began_epoch_s=phase.began_ms / 1000,
             verdict=phase.verdict,
             attack_share=phase.attack_share,
-            vectors=tuple(vector.name for vector in phase.vectors),
+            vectors=self.vectors,
             text=sentence(phase),
         )
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from stormpetrel.model.attack import VERDICTS
+from stormpetrel.model.attack import UNKNOWN_VECTOR, VERDICTS
 from stormpetrel.shield.reports import WorkerReport
 from stormpetrel.watch.attack import Attack
 from stormpetrel.watch.counts import Totals
+from stormpetrel.watch.phases.vectors import RULES
 
 MAX_LABEL = 60
 _PREFIX = "stormpetrel_"
+_VECTORS = (*dict.fromkeys(rule.name for rule in RULES), UNKNOWN_VECTOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,10 @@ class CanaryFigures:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The input of the metrics. `newest`: each living worker's last report. `phase`: its verdict, "" for none."""
+    """The input of the metrics. `newest`: each living worker's last report. `phase`: its verdict, "" for none.
+
+    `vectors`: the means of attack of the phase.
+    """
 
     totals: Totals
     attack: Attack
@@ -36,6 +41,7 @@ class Figures:
     journal_lost: int
     is_journal_well: bool
     phase: str = ""
+    vectors: tuple[str, ...] = ()
 
 
 def exposition(figures: Figures) -> str:
@@ -111,6 +117,12 @@ def exposition(figures: Figures) -> str:
             "1 for the verdict of the present phase of the traffic.",
             "verdict",
             {verdict: float(verdict == (figures.phase or "calm")) for verdict in VERDICTS},
+        ),
+        *_gauge(
+            "phase_means",
+            "1 for each means of attack in the present phase.",
+            "vector",
+            {vector: float(vector in figures.vectors) for vector in _VECTORS},
         ),
         *_gauge(
             "canary_ok",

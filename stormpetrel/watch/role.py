@@ -137,6 +137,7 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
                 journal_lost=books.lost,
                 is_journal_well=not books.problem,
                 phase=attack_watch.verdict,
+                vectors=attack_watch.vectors,
             )
         )
 

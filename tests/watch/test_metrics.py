@@ -75,6 +75,7 @@ def test_what_happened_is_in_the_figures():
             },
             journal_lost=2,
             phase="attack",
+            vectors=("page_flood",),
             is_journal_well=False,
         )
     )
@@ -92,6 +93,8 @@ def test_what_happened_is_in_the_figures():
     assert found["stormpetrel_onset_seconds"] == 1_000.5
     assert found['stormpetrel_phase{verdict="attack"}'] == 1
     assert found['stormpetrel_phase{verdict="calm"}'] == 0
+    assert found['stormpetrel_phase_means{vector="page_flood"}'] == 1
+    assert found['stormpetrel_phase_means{vector="unknown"}'] == 0
     assert found['stormpetrel_canary_ok{channel="web"}'] == 1
     assert found['stormpetrel_canary_ok{channel="apps"}'] == 0
     assert 'stormpetrel_canary_ok{channel="feeds"}' not in found
