@@ -48,13 +48,13 @@ LOADED_IDS = 80 + REPEAT_ENTRIES
 """Ids that a reader's first request loads: two of the longest pages, and those that decide repeats on them."""
 MAX_IDS = LOADED_IDS
 """Ids cached per reader; a query answers readers who go further back."""
-SLACK_IDS = 40
-"""An entry grows by this many ids before the oldest are dropped."""
+SLACK_IDS = 20
+"""An entry grows by this many ids before the oldest are dropped. With MAX_IDS at most 255: a place takes a byte."""
 MAX_WEIGHT = 100 * 1024 * 1024
 """Limit for the bytes of all entries together."""
 ENTRY_BYTES = 700
-ID_BYTES = 24
-"""An entry's id, that of the shown post, and the id again in the list without repeats."""
+ID_BYTES = 17
+"""An entry's id, that of the shown post, and its place in the list without repeats."""
 CHUNK = 500
 """Recent posts that a query loads."""
 REST = 4.0
@@ -99,8 +99,8 @@ class _Home:
         self.complete = complete
         self.seen = seen
         self.removals = removals
-        # The ids without repeats; None when they must be computed again.
-        self._without_repeats: array[int] | None = None
+        # The places in `ids` of the entries without repeats; None when they must be computed again.
+        self._without_repeats: bytearray | None = None
         # From this id on, repeats are known.
         self._certain_id = 0
 
@@ -148,7 +148,7 @@ class _Home:
         if at < len(ids) - 1 or (at < REPEAT_ENTRIES and not self.complete):
             self._without_repeats = None
         elif self._without_repeats is not None and not (item.boost_of_id and repeats(self.shown_ids, at)):
-            self._without_repeats.append(post_id)
+            self._without_repeats.append(at)
         if len(ids) > MAX_IDS + SLACK_IDS:
             del ids[:SLACK_IDS], self.shown_ids[:SLACK_IDS]
             self.complete = False
@@ -166,32 +166,32 @@ class _Home:
 
     def page(self, page: Page) -> list[int] | None:
         """Return the page, newest first, or None if the cached ids do not reach far enough."""
-        ids = self._once()
-        end = bisect_left(ids, page.max_id)
-        start = bisect_left(ids, page.low + 1)
-        reaches = self.complete or (bool(self.ids) and page.low >= self._certain_id)
+        ids, places = self.ids, self._once()
+        end = bisect_left(places, bisect_left(ids, page.max_id))
+        start = bisect_left(places, bisect_left(ids, page.low + 1))
+        reaches = self.complete or (bool(ids) and page.low >= self._certain_id)
         if page.upward:
-            return list(ids[start : min(start + page.limit, end)])[::-1] if reaches else None
-        first = max(start, end - page.limit)
-        if end - first == page.limit or reaches:
-            return list(ids[first:end])[::-1]
-        return None
+            found = places[start : min(start + page.limit, end)] if reaches else None
+        else:
+            first = max(start, end - page.limit)
+            found = places[first:end] if end - first == page.limit or reaches else None
+        return None if found is None else [ids[at] for at in reversed(found)]
 
     def shows(self, post_id: int) -> bool:
         """Return True if the entry is shown, and not left out as a repeat."""
-        ids = self._once()
-        at = bisect_left(ids, post_id)
-        return at < len(ids) and ids[at] == post_id
+        at = bisect_left(self.ids, post_id)
+        return at < len(self.ids) and self.ids[at] == post_id and at in self._once()
 
-    def _once(self) -> array[int]:
-        ids = self._without_repeats
-        if ids is None:
+    def _once(self) -> bytearray:
+        places = self._without_repeats
+        if places is None:
             entries = list(zip(self.ids, self.shown_ids, strict=True))
             certain = 0 if self.complete else first_certain(entries)
             self._certain_id = self.ids[certain] if certain < len(entries) else MAX_ID
-            ids = array("q", [post_id for post_id in without_repeats(entries) if post_id >= self._certain_id])
-            self._without_repeats = ids
-        return ids
+            shown = set(without_repeats(entries))
+            places = bytearray(at for at in range(certain, len(entries)) if entries[at][0] in shown)
+            self._without_repeats = places
+        return places
 
 
 class _Load:
@@ -411,14 +411,7 @@ def _merged(home_filter: HomeFilter, recent: RecentPosts) -> _Home | None:
     if home_filter.tags:
         return None
     seen, removals = recent.end, recent.removals_end
-    entries: list[tuple[int, int]] = []
-    for item in recent.newest(home_filter):
-        if item.post_id <= recent.floor_id:
-            break
-        if home_filter.includes(item):
-            entries.append((item.post_id, item.shown_id))
-            if len(entries) == LOADED_IDS:
-                break
+    entries = recent.newest(home_filter, count=LOADED_IDS)
     complete = len(entries) < LOADED_IDS
     if complete and recent.floor_id:
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from heapq import heapify, heappop, heapreplace
 
 from stormpetrel.model.event import PostCreated, PostDeleted, PostEdited
@@ -195,9 +195,18 @@ class RecentPosts:
 
     # Questions
 
-    def newest(self, home_filter: HomeFilter) -> Iterator[TimelineItem]:
-        """Return the posts of the reader and of the accounts that the reader follows, newest first, one by one."""
+    def newest(self, home_filter: HomeFilter, *, count: int) -> list[tuple[int, int]]:
+        """Return the newest entries of the home, as (id, id of the shown post), newest first.
+
+        Fewer than `count` if there are no more above `floor_id`. A home with followed hashtags has others besides.
+        """
         by_author, ids, base = self._by_author, self._ids, self._base
+        visibilities, reply_accounts, boosts_of = self._visibilities, self._reply_accounts, self._boosts_of
+        hidden, floor_id, direct = self._hidden, self.floor_id, Visibility.DIRECT.value
+        # Most posts are no replies, no boosts and not direct, and most readers hide no account and read every
+        # language: such a post is in the home of each follower, which needs no item to be made and tested.
+        has_limits = bool(home_filter.hidden or home_filter.exclusive_list_members or home_filter.languages)
+        found: list[tuple[int, int]] = []
         # The newest post of each author first: a heap gives the next one of all.
         heap = [
             (-ids[serials[-1] - base], len(serials) - 1, serials)
@@ -205,13 +214,29 @@ class RecentPosts:
             if (serials := by_author.get(author_id)) is not None
         ]
         heapify(heap)
-        while heap:
-            _, at, serials = heap[0]
-            yield self._item(serials[at], home_filter)
+        while heap and len(found) < count:
+            negative_id, at, serials = heap[0]
+            post_id = -negative_id
+            if post_id <= floor_id:
+                break
+            place = serials[at] - base
+            if (
+                has_limits
+                or reply_accounts[place]
+                or boosts_of[place]
+                or visibilities[place] == direct
+                or post_id in hidden
+            ):
+                item = self._item(serials[at], home_filter)
+                if home_filter.includes(item):
+                    found.append((post_id, item.shown_id))
+            else:
+                found.append((post_id, post_id))
             if at:
                 heapreplace(heap, (-ids[serials[at - 1] - base], at - 1, serials))
             else:
                 heappop(heap)
+        return found
 
     def since(self, seen: int, home_filter: HomeFilter) -> list[TimelineItem] | None:
         """Return the posts that came from serial `seen` on and can belong in the home; None if some were dropped."""
