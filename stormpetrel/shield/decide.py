@@ -367,7 +367,7 @@ class Shield:
             return
         self.prefixes.load(directions.known_prefixes)
         self.usage.merge(directions.offenders)
-        self.overload.direct(directions.onset_epoch_s)
+        self.overload.direct(directions.onset_epoch_s, is_calm=directions.is_calm)
         self.cutoff_epoch_s = self.overload.cutoff_epoch_s
         self.is_paused = epoch_s < directions.paused_until_epoch_s
         if self.is_paused:

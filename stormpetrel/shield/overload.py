@@ -22,7 +22,8 @@ ends at 0: after half a second with overload, and after a second without."""
 CALM_S = 60.0
 """An attack has ended after this long without overload."""
 SETTLED_S = 30.0
-"""Overload this soon after the worker's start may be older than the worker: then the onset counts as late."""
+"""Overload this soon after the worker's start may be older than the worker: then the onset counts as late, unless the
+watch knows that there was none."""
 LATE_S = 86_400.0
 """For a late onset, only credentials that are older than it by a day are established."""
 NEVER_S = -1.0
@@ -37,6 +38,7 @@ class Overload:
         "_is_late",
         "_last_over_s",
         "_onset_epoch_s",
+        "_saw_calm",
         "_score",
         "is_overloaded",
         "lag_s",
@@ -56,6 +58,7 @@ class Overload:
         self._last_over_s = at_s
         self._onset_epoch_s = 0.0
         self._is_late = False
+        self._saw_calm = False
         self._directed_epoch_s = 0.0
         self.is_overloaded = False
         self.since_epoch_s = 0.0
@@ -114,11 +117,16 @@ class Overload:
         self.since_epoch_s = epoch_s - DECLARED_AT * WINDOW_S
         if not self._onset_epoch_s:
             self._onset_epoch_s = self.since_epoch_s
-            self._is_late = at_s - self._began_s < SETTLED_S
+            self._is_late = at_s - self._began_s < SETTLED_S and not self._saw_calm
 
-    def direct(self, onset_epoch_s: float) -> None:
-        """Set the onset from `watch`, which sees all workers and survives their restarts. 0: no attack."""
+    def direct(self, onset_epoch_s: float, *, is_calm: bool = False) -> None:
+        """Set the onset from `watch`, which sees all workers and survives their restarts. 0: no attack.
+
+        `is_calm`: the watch knows that there is none, so an overload from now on is no older than this worker.
+        """
         self._directed_epoch_s = onset_epoch_s
+        if is_calm and not self._onset_epoch_s:
+            self._saw_calm = True
 
     @property
     def onset_epoch_s(self) -> float:

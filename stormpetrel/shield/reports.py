@@ -122,8 +122,9 @@ class Directions:
 
     `version` rises; an older one is ignored. A denied entry never matches a credential older than the onset,
     nor the operator: the shield ensures that. `offenders`: merged over all workers, for the last second.
-    `onset_epoch_s`: when the present attack began, 0 for none. `known_prefixes`: with their last day, sent
-    when a worker starts; if empty, the known ones stay.
+    `onset_epoch_s`: when the present attack began, 0 for none. `is_calm`: the watch knows that there is none; without
+    it, it does not know of one. `known_prefixes`: with their last day, sent when a worker starts; if empty, the
+    known ones stay.
     """
 
     version: int
@@ -144,3 +145,4 @@ def identity_text(kind: str, value: int | str | bytes) -> str:
     if isinstance(value, bytes):
         return f"{kind}:{value.hex()[:MIN_HASH_CHARACTERS]}"
     return f"{kind}:{value}"
+    is_calm: bool = False

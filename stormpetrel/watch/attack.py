@@ -24,12 +24,15 @@ class Attack:
     overloaded_at_epoch_s: float = 0.0
 
 
-def step(before: Attack, reports: Iterable[WorkerReport], *, now_epoch_s: float) -> Attack:
+def step(
+    before: Attack, reports: Iterable[WorkerReport], *, now_epoch_s: float, saw_calm: bool = False
+) -> Attack:
     """Return the state after the workers' newest reports, one for each worker that is alive.
 
     The onset is the earliest that an overloaded worker knows of. Workers that only repeat the watch's
     directions do not count, or an attack would keep itself alive. A worker that was overloaded from its start
-    cannot date the onset; if no other worker can, the onset is set a day (LATE_S) before the overload.
+    cannot date the onset. If no other worker can, the onset is the overload's beginning when the watch saw calm
+    before (`saw_calm`), otherwise a day (LATE_S) before it.
     """
     overloaded = [report for report in reports if report.overload_since_epoch_s > 0]
     if not overloaded:
@@ -43,5 +46,5 @@ def step(before: Attack, reports: Iterable[WorkerReport], *, now_epoch_s: float)
         if report.overload_since_epoch_s - report.started_epoch_s >= SETTLED_S:
             known += [at_s for at_s in (report.overload_since_epoch_s, report.onset_epoch_s) if at_s > 0]
     if not known:
-        known = [since_s - LATE_S]
+        known = [since_s if saw_calm else since_s - LATE_S]
     return Attack(min(known), since_s, now_epoch_s)

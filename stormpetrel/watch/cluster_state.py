@@ -10,7 +10,7 @@ from stormpetrel.bounded import BoundedTable, Eviction
 from stormpetrel.control.messages import LoadPoint, OffenderState, WorkerState
 from stormpetrel.shield.reports import OUTCOMES, Directions, Offender, WorkerReport
 from stormpetrel.storage.journal import Note
-from stormpetrel.watch.attack import Attack, step
+from stormpetrel.watch.attack import CALM_S, Attack, step
 from stormpetrel.watch.collateral import CollateralLog
 from stormpetrel.watch.counts import Rates, Totals, Window, merged_offenders
 from stormpetrel.watch.moments import MomentBuilder
@@ -39,9 +39,12 @@ class _Worker:
 
 
 class ClusterState:
-    """The watch's state of this machine. `restarts`: workers that came back as new processes."""
+    """The watch's state of this machine. `restarts`: workers that came back as new processes.
 
-    def __init__(self, *, attack: Attack | None = None) -> None:
+    `saw_calm`: the watch before this one ended without an attack, so that one that is found now is younger.
+    """
+
+    def __init__(self, *, attack: Attack | None = None, saw_calm: bool = False) -> None:
         self.orders = OperatorRules()
         self.totals = Totals()
         self.collateral = CollateralLog()
@@ -52,6 +55,8 @@ class ClusterState:
         self._window = Window()
         self._workers: BoundedTable[str, _Worker] = BoundedTable(MAX_WORKERS, evicts=Eviction.OLDEST)
         self._noted: dict[str, float] = {}
+        self._saw_calm = saw_calm
+        self._calm_turns = 0
 
     def hello(self, name: str, pid: int, *, now_epoch_s: float) -> list[Note]:
         """Register a worker that connected; return notes for the journal."""
@@ -79,7 +84,13 @@ class ClusterState:
         newest = self.newest(at_s=at_s, within_s=FRESH_S)
         self.load.append(_load_of(newest))
         before = self.attack
-        self.attack = step(before, newest, now_epoch_s=now_epoch_s)
+        self.attack = step(before, newest, now_epoch_s=now_epoch_s, saw_calm=self._saw_calm)
+        if newest and not self.attack.onset_epoch_s:
+            # Between two pulses of an attack that the last watch did not record, there is no overload either.
+            self._calm_turns += 1
+            self._saw_calm = self._saw_calm or self._calm_turns >= CALM_S
+        else:
+            self._calm_turns = 0
         notes = _attack_notes(before, self.attack, now_epoch_s=now_epoch_s)
         if self.attack.overload_since_epoch_s:
             notes += self._offender_notes(merged_offenders(newest), now_epoch_s=now_epoch_s)
@@ -94,6 +105,7 @@ class ClusterState:
             offenders=merged_offenders(self.newest(at_s=at_s, within_s=FRESH_S)),
             onset_epoch_s=self.attack.onset_epoch_s,
             known_prefixes=known_prefixes,
+            is_calm=self._saw_calm and not self.attack.onset_epoch_s,
         )
 
     def newest(self, *, at_s: float, within_s: float = ALIVE_S) -> tuple[WorkerReport, ...]:

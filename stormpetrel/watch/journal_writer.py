@@ -31,11 +31,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """The state that a watch restores when it starts."""
+    """The state that a watch restores when it starts. `is_read`: False if the journal could not be read."""
 
     directions: tuple[Direction, ...] = ()
     facts: tuple[tuple[str, int], ...] = ()
     prefixes: tuple[tuple[str, int], ...] = ()
+    is_read: bool = False
 
 
 class JournalWriter:
@@ -82,6 +83,7 @@ class JournalWriter:
                 tuple(journal.directions(now_ms=now_ms)),
                 tuple(journal.facts().items()),
                 tuple(journal.known_prefixes(now_ms=now_ms)),
+                is_read=True,
             )
 
         return await self._in_thread(read) or Remembered()

@@ -86,6 +86,7 @@ class OperatorRules:
         now_epoch_s: float,
         offenders: tuple[Offender, ...],
         onset_epoch_s: float,
+        is_calm: bool = False,
         known_prefixes: tuple[tuple[str, int], ...] = (),
     ) -> Directions:
         """Return a new snapshot."""
@@ -100,5 +101,6 @@ class OperatorRules:
             paused_until_epoch_s=self.paused_until_epoch_s,
             offenders=offenders,
             onset_epoch_s=onset_epoch_s,
+            is_calm=is_calm,
             known_prefixes=known_prefixes,
         )

@@ -238,7 +238,10 @@ def restored(found: Remembered, *, now_epoch_s: float) -> ClusterState:
     """Restore the last watch's state: its orders hold, and an attack continues until it is over."""
     facts = dict(found.facts)
     onset_s = facts.get("onset_ms", 0) / 1000
-    cluster = ClusterState(attack=Attack(onset_s, 0.0, now_epoch_s) if onset_s else None)
+    # A journal without an onset ended in calm, or is new: no credential was issued since that an attacker prepared.
+    cluster = ClusterState(
+        attack=Attack(onset_s, 0.0, now_epoch_s) if onset_s else None, saw_calm=found.is_read and not onset_s
+    )
     cluster.orders.paused_until_epoch_s = facts.get("paused_until_ms", 0) / 1000
     for one in found.directions:
         entry = OperatorEntry(one.kind, one.value, one.expires_ms / 1000, one.reason)

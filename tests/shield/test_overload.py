@@ -110,3 +110,17 @@ def test_what_watch_knows_counts_where_nothing_is_felt() -> None:
     assert clock.overload.cutoff_epoch_s == EPOCH_S
     clock.overload.direct(0.0)
     assert clock.overload.cutoff_epoch_s == 0.0
+
+
+def test_overload_at_the_start_is_no_older_than_the_worker_if_watch_knew_of_calm() -> None:
+    clock = Clock(settled=False)
+    clock.overload.direct(0.0, is_calm=True)
+    clock.windows(20, wait_s=0.1)
+    assert clock.overload.cutoff_epoch_s == clock.overload.onset_epoch_s > 0.0
+
+
+def test_calm_that_watch_reports_after_the_overload_began_changes_no_onset() -> None:
+    clock = Clock(settled=False)
+    clock.windows(20, wait_s=0.1)
+    clock.overload.direct(0.0, is_calm=True)
+    assert clock.overload.cutoff_epoch_s == clock.overload.onset_epoch_s - LATE_S

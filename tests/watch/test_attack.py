@@ -22,6 +22,8 @@ def test_a_worker_that_was_overloaded_as_soon_as_it_was_started_says_nothing_of_
     assert step(known, [late], now_epoch_s=1_001.0).onset_epoch_s == 985.0
     # If no worker knows the onset, credentials older than a day count as established.
     assert step(Attack(), [late], now_epoch_s=1_000.0).onset_epoch_s == 990.0 - 86_400.0
+    # If the watch saw calm before, it began with the overload.
+    assert step(Attack(), [late], now_epoch_s=1_000.0, saw_calm=True).onset_epoch_s == 990.0
 
 
 def test_the_onset_does_not_move_while_the_attack_lasts():

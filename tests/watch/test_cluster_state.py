@@ -21,6 +21,24 @@ def test_the_beginning_and_the_end_are_written_down_once():
     assert kinds == ["overload", "calm"]
 
 
+def test_workers_learn_that_there_is_calm_if_the_last_watch_ended_in_it_or_after_a_calm_minute():
+    def is_calm(cluster, second):
+        return cluster.directions(at_s=second, now_epoch_s=1_000.0 + second).is_calm
+
+    assert is_calm(ClusterState(saw_calm=True), 0.0)
+    cluster = ClusterState()
+    cluster.hello("web-0", 11, now_epoch_s=999.0)
+    seen = []
+    for second in range(int(CALM_S) + 2):
+        cluster.take("web-0", a_report(), at_s=float(second))
+        cluster.second(at_s=float(second), now_epoch_s=1_000.0 + second)
+        seen.append(is_calm(cluster, float(second)))
+    assert seen == [False] * (int(CALM_S) - 1) + [True] * 3
+    cluster.take("web-0", a_report(**OVERLOADED), at_s=100.0)
+    cluster.second(at_s=100.0, now_epoch_s=1_100.0)
+    assert not is_calm(cluster, 100.0)
+
+
 # Workers
 
 
