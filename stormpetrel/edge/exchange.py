@@ -340,7 +340,7 @@ class HttpExchange:
             if self._status >= 500:
                 self.worker.shield.failed(self.ticket)
             if self._status in TURNED_AWAY:
-                self.worker.shield.counters.turned_away(self.ticket, self._status, epoch_s=self.worker.second)
+                self.worker.turned_away(self.ticket, self._status)
             self._headers = list(message.get("headers", ()))
             return
         if kind != "http.response.body":

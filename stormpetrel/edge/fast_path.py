@@ -13,6 +13,7 @@ from stormpetrel.edge.cache import CachedPage
 from stormpetrel.edge.heads import Head
 from stormpetrel.edge.senders import Sender
 from stormpetrel.edge.worker import EdgeWorker
+from stormpetrel.shield.admit import SPENT
 from stormpetrel.shield.decide import CHALLENGE
 from stormpetrel.shield.identify import Identity
 from stormpetrel.shield.queues import Ticket
@@ -83,7 +84,8 @@ class FastPath:
             # The budget cannot have grown by one request yet: send the same refusal
             # again, at the cost of one write.
             worker.counts.requests += 1
-            worker.counts.refused["ceiling/requests"] += 1
+            worker.counts.refused[SPENT] += 1
+            worker.counts.repeated += 1
             self._write(self._refused_wire)
             return True
         key = head.key
@@ -101,7 +103,7 @@ class FastPath:
             return False
         worker.counts.requests += 1
         ticket = worker.shield.stranger(stranger)
-        self._write(self.refusal("ceiling/requests", ticket, head.path, head.keep_alive, head.only_head, now))
+        self._write(self.refusal(SPENT, ticket, head.path, head.keep_alive, head.only_head, now))
         if key is None and head.keep_alive:
             self._refused_head, self._refused_second = head, worker.second
             self._refused_until_s = now + ceiling.wait_s(stranger, now)

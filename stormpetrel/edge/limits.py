@@ -14,13 +14,15 @@ _SHARE_OF_FILES = 0.9
 class Counts:
     """Counters of one worker since it started; `connections` is how many are open now.
 
-    `refused`: by reason (the policy line's name). `closed`: connections ended by the edge, by
+    `refused`: by reason (the policy line's name). `repeated`: of these, refusals for a spent ceiling that were sent
+    again to a visitor from memory, without the shield. `closed`: connections ended by the edge, by
     kind: header, body, idle, write, closing, linger, memory, proxy-header, frames. `dropped`:
     connections refused at once, by cap. `reset`, `unused`: connections that clients reset, or closed without a byte.
     """
 
     requests: int = 0
     served_from_cache: int = 0
+    repeated: int = 0
     not_modified: int = 0
     admitted: int = 0
     rendered: int = 0

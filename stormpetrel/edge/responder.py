@@ -345,6 +345,7 @@ class Responder:
             address=self._line.counted_as,
             release=release,
             left=self._reception.pass_on(),
+            turned_away=partial(worker.turned_away, exchange.ticket),
             scope=websocket_scope(exchange.scope, release),
         )
         self.transport.set_protocol(socket)

@@ -81,6 +81,7 @@ class EdgeWebSocket(asyncio.Protocol):
         "_scope",
         "_state",
         "_transport",
+        "_turned_away",
         "_unread",
         "_writable",
         "_write_mark",
@@ -97,6 +98,7 @@ class EdgeWebSocket(asyncio.Protocol):
         address: str,
         release: Callable[[], None],
         left: Callable[[], None] | None,
+        turned_away: Callable[[int], None],
         scope: dict[str, Any],
     ) -> None:
         self.worker = worker
@@ -113,6 +115,7 @@ class EdgeWebSocket(asyncio.Protocol):
         self._inbox = Inbox()
         self._is_counted = True
         self._left = left
+        self._turned_away = turned_away
         # Input
         self._unread = b""
         self._is_slicing = False
@@ -365,10 +368,8 @@ class EdgeWebSocket(asyncio.Protocol):
         elif kind == "websocket.close":
             self._refuse(self._conn.reject(HTTPStatus.FORBIDDEN, ""))
         elif kind == "websocket.http.response.start":
-            headers = [
-                (name.decode("latin-1"), value.decode("latin-1")) for name, value in message["headers"]
-            ]
-            self._refusal = (message["status"], Headers(headers))
+            headers = Headers((n.decode("latin-1"), v.decode("latin-1")) for n, v in message["headers"])
+            self._refusal = (message["status"], headers)
         elif kind == "websocket.http.response.body" and self._refusal is not None:
             self._refuse(frames.http_refusal(*self._refusal, message.get("body", b"")))
         else:
@@ -393,6 +394,7 @@ class EdgeWebSocket(asyncio.Protocol):
     def _refuse(self, response: Response) -> None:
         """Answer the handshake in HTTP and close."""
         self._disconnect(frames.ABNORMAL_CLOSURE)
+        self._turned_away(response.status_code)
         self._conn.send_response(response)
         self._end_refused()
 

@@ -33,6 +33,7 @@ from stormpetrel.shield.admit import Policy
 from stormpetrel.shield.answer import Refused
 from stormpetrel.shield.ceilings import PERIOD_S
 from stormpetrel.shield.cookies import sent_name
+from stormpetrel.shield.counters import TURNED_AWAY
 from stormpetrel.shield.decide import Shield
 from stormpetrel.shield.evidence import FailedSignInsOf
 from stormpetrel.shield.identify import TokenTable
@@ -180,6 +181,7 @@ class EdgeWorker:
         self._due_s = 0.0
         self._reported: Counter[str] = Counter()
         self._reported_from_cache = 0
+        self._reported_repeated = 0
         # Holds `Connection`s. It is typed Any because a class that arms itself implements
         # only a part of that protocol.
         self.wheel: TimerWheel[Any] = TimerWheel(tick_s=TICK_S, at_s=loop.time())
@@ -226,6 +228,11 @@ class EdgeWorker:
             jitter=random.random(),  # noqa: S311 - spreads returns, guards nothing
         )
 
+    def turned_away(self, ticket: Ticket, status: int) -> None:
+        """Count an answer of the application if it is a refusal for a limit or for lack of capacity."""
+        if status in TURNED_AWAY:
+            self.shield.counters.turned_away(ticket, status, epoch_s=self.second)
+
     def introduction(self) -> bytes:
         """Return the header lines with a new visitor's cookie; they keep shared caches from storing it."""
         cookie = mint_visitor(
@@ -263,9 +270,14 @@ class EdgeWorker:
             counts.served_from_cache - self._reported_from_cache,
             counts.served_from_cache,
         )
+        repeated, self._reported_repeated = counts.repeated - self._reported_repeated, counts.repeated
         at_s = self.loop.time()
         report = self.shield.report(
-            at_s=at_s, connections=counts.connections, cached=cached, because=dict(news)
+            at_s=at_s,
+            connections=counts.connections,
+            cached=cached,
+            repeated=repeated,
+            because=dict(news),
         )
         # The shield knows no pages, and no connections.
         return replace(

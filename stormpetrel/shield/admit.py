@@ -23,6 +23,8 @@ BOUNDED_RUNNING_PER_CORE = 8
 BOUNDED_WAITING_PER_CORE = 64
 """Mode bounded: the limits that GoToSocial publishes."""
 DENIED_S = 10
+SPENT = "ceiling/requests"
+"""The policy line of an identity that spent its requests."""
 _DRAIN_SMOOTHING = 0.2
 _NOBODY_WAITS = (0.0,) * K4
 
@@ -98,7 +100,7 @@ class Gate:
         """
         ceiling = self.ceiling
         if ceiling.limit and not ceiling.take(identity, at_s):
-            return "ceiling/requests"
+            return SPENT
         if self.sign_ins is not None:
             if token_hash is not None and not ceiling.take(token_hash, at_s):
                 return "ceiling/token"

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass, field
 
-from stormpetrel.shield.classify import K2, LANES
+from stormpetrel.shield.admit import SPENT
+from stormpetrel.shield.classify import K2, K3_FAR, LANES
 from stormpetrel.shield.queues import Ticket
 from stormpetrel.shield.reports import (
     EXCESS,
     FAILED,
     MAX_APPLICATIONS,
     MAX_REFUSALS,
+    MAX_SUMS,
     OTHER_APPLICATIONS,
     IdentityRefusal,
+    RefusalSum,
     identity_text,
 )
 
@@ -39,14 +42,16 @@ class CountTables:
 
 
 class Counters:
-    """CountTables since the last `take`. At most classes x channels x MAX_APPLICATIONS, MAX_REFUSALS refusals."""
+    """CountTables since the last `take`. At most classes x channels x MAX_APPLICATIONS, MAX_REFUSALS refusals one by
+    one and MAX_SUMS sums of the others."""
 
-    __slots__ = ("_applications", "_counts", "_refusals", "because")
+    __slots__ = ("_applications", "_counts", "_refusals", "_sums", "because")
 
     def __init__(self) -> None:
         self._counts: dict[tuple[int, str, str, str], int] = {}
         self._applications: set[str] = set()
-        self._refusals: deque[IdentityRefusal] = deque(maxlen=MAX_REFUSALS)
+        self._refusals: list[IdentityRefusal] = []
+        self._sums: dict[tuple[str, str, str], tuple[int, float]] = {}
         self.because: Counter[str] = Counter()
 
     def count(self, ticket: Ticket, outcome: str) -> None:
@@ -81,8 +86,20 @@ class Counters:
         if ticket.ahead or ticket.entered_s < 0.0 or at_s - ticket.entered_s < GIVES_UP_S:
             self.count(ticket, EXCESS)
 
-    def take(self) -> tuple[CountTables, dict[str, int], tuple[IdentityRefusal, ...]]:
-        """Return the counts, those by policy line, and the refusals; reset all."""
+    def add_visitors(self, *, cached: int, repeated: int) -> None:
+        """Count visitors that the edge answered from memory: with a page, and with the refusal they got before."""
+        for count, outcome in ((cached, "cached"), (repeated, "refused")):
+            if count:
+                self._counts[K3_FAR, "new", "", outcome] = (
+                    self._counts.get((K3_FAR, "new", "", outcome), 0) + count
+                )
+        if repeated:
+            self.because[SPENT] += repeated
+
+    def take(
+        self,
+    ) -> tuple[CountTables, dict[str, int], tuple[IdentityRefusal, ...], tuple[RefusalSum, ...]]:
+        """Return the counts, those by policy line, the refusals and the sums of further ones; reset all."""
         counts = CountTables()
         for (lane, channel, application, outcome), count in self._counts.items():
             if outcome is not FAILED and outcome is not EXCESS:
@@ -97,16 +114,30 @@ class Counters:
         because, refusals = dict(self.because), tuple(self._refusals)
         self._counts.clear()
         self._applications.clear()
+        sums = tuple(
+            RefusalSum(at_s, application, channel, because_, count)
+            for (application, channel, because_), (count, at_s) in self._sums.items()
+        )
         self._refusals.clear()
+        self._sums.clear()
         self.because.clear()
-        return counts, because, refusals
+        return counts, because, refusals, sums
 
     def _refuse(self, ticket: Ticket, because: str, epoch_s: float) -> None:
+        if len(self._refusals) >= MAX_REFUSALS:
+            self._add_to_sum((ticket.application, ticket.channel, because), epoch_s)
+            return
         self._refusals.append(
             IdentityRefusal(
                 epoch_s, identity_text(*ticket.identity), ticket.application, ticket.channel, because
             )
         )
+
+    def _add_to_sum(self, key: tuple[str, str, str], epoch_s: float) -> None:
+        """Count a refusal beyond those that are reported one by one."""
+        if key not in self._sums and len(self._sums) >= MAX_SUMS:
+            key = (OTHER_APPLICATIONS, *key[1:])
+        self._sums[key] = (self._sums.get(key, (0, 0.0))[0] + 1, epoch_s)
 
     def _begin(self, key: tuple[int, str, str, str]) -> None:
         lane, channel, application, outcome = key

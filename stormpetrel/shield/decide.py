@@ -373,19 +373,18 @@ class Shield:
         if self.is_paused:
             self.usage.pardon()
 
-    def report(self, *, at_s: float, connections: int, cached: int, because: dict[str, int]) -> WorkerReport:
+    def report(
+        self, *, at_s: float, connections: int, cached: int, because: dict[str, int], repeated: int = 0
+    ) -> WorkerReport:
         """Return the report for the time since the last one, and start a new period.
 
-        `cached`: answers from memory, all to visitors; `because`: the edge's own refusals,
-        which the shield has not counted.
+        Not counted yet: `cached` answers and `repeated` refusals from memory, and the edge's own (`because`).
         """
         epoch_s = at_s + self._epoch_less_loop_s
-        counts, own_because, refusals = self.counters.take()
+        self.counters.add_visitors(cached=cached, repeated=repeated)
+        counts, own_because, refusals, sums = self.counters.take()
         for name, count in because.items():
             own_because[name] = own_because.get(name, 0) + count
-        if cached:
-            for table, name in ((counts.classes, "K3"), (counts.channels, "new")):
-                table.setdefault(name, {})["cached"] = cached
         overload = self.overload
         self._sequence += 1
         period_s, self._reported_epoch_s = epoch_s - self._reported_epoch_s, epoch_s
@@ -417,6 +416,7 @@ class Shield:
             waiting=self.gate.waiting_by_class(),
             offenders=self.usage.offenders(self.gate.patience),
             refusals=refusals,
+            more_refusals=sums,
             prefixes=self.prefixes.news(),
         )
 

@@ -21,6 +21,9 @@ CHANNELS = ("web", "apps", "posting", "streaming", "sign_in", "feeds", "new", "r
 sign_in: signing in and up; new and returning: visitors without and with an older cookie."""
 MAX_OFFENDERS = 256
 MAX_REFUSALS = 512
+"""Refusals of people that a report lists one by one; it has sums of further ones."""
+MAX_SUMS = 256
+"""Named applications, channels and policy lines among the sums; further applications share a sum."""
 MAX_PREFIXES = 1024
 MAX_PAGES = 20
 """Paths in one report: those with most answers from memory."""
@@ -56,6 +59,17 @@ class IdentityRefusal:
     application: str
     channel: str
     because: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalSum:
+    """Refusals of clients with a credential beyond MAX_REFUSALS: their number, and when the last one was sent."""
+
+    at_epoch_s: float
+    application: str
+    channel: str
+    because: str
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +112,7 @@ class WorkerReport:
     waiting: dict[str, int] = field(default_factory=dict)
     offenders: tuple[Offender, ...] = ()
     refusals: tuple[IdentityRefusal, ...] = ()
+    more_refusals: tuple[RefusalSum, ...] = ()
     prefixes: tuple[tuple[str, int], ...] = ()
     evidence: Evidence = field(default_factory=Evidence)
 
@@ -134,6 +149,7 @@ class Directions:
     paused_until_epoch_s: float = 0.0
     offenders: tuple[Offender, ...] = ()
     onset_epoch_s: float = 0.0
+    is_calm: bool = False
     known_prefixes: tuple[tuple[str, int], ...] = ()
 
 
@@ -145,4 +161,3 @@ def identity_text(kind: str, value: int | str | bytes) -> str:
     if isinstance(value, bytes):
         return f"{kind}:{value.hex()[:MIN_HASH_CHARACTERS]}"
     return f"{kind}:{value}"
-    is_calm: bool = False

@@ -78,6 +78,7 @@ class ClusterState:
         self._window.add(name, report, at_s=at_s)
         self.totals.add(report)
         self.collateral.add(report.refusals)
+        self.collateral.add_sums(report.more_refusals)
 
     def second(self, *, at_s: float, now_epoch_s: float) -> list[Note]:
         """Update the attack, once a second; return notes for the journal."""
@@ -104,8 +105,8 @@ class ClusterState:
             now_epoch_s=now_epoch_s,
             offenders=merged_offenders(self.newest(at_s=at_s, within_s=FRESH_S)),
             onset_epoch_s=self.attack.onset_epoch_s,
-            known_prefixes=known_prefixes,
             is_calm=self._saw_calm and not self.attack.onset_epoch_s,
+            known_prefixes=known_prefixes,
         )
 
     def newest(self, *, at_s: float, within_s: float = ALIVE_S) -> tuple[WorkerReport, ...]:

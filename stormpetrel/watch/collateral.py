@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from stormpetrel.bounded import BoundedTable, Eviction
-from stormpetrel.shield.reports import IdentityRefusal
+from stormpetrel.shield.reports import IdentityRefusal, RefusalSum
 from stormpetrel.storage.journal import Note
 
 MAX_IDENTITIES = 20_000
@@ -39,6 +39,11 @@ class CollateralLog:
             self._latest.touch(identity)
             self._counts[identity] = self._counts.get(identity, 0) + 1
             self._write_later(refusal)
+
+    def add_sums(self, sums: Iterable[RefusalSum]) -> None:
+        """Add refusals that a worker reported without their identities."""
+        for one in sums:
+            self._add_to_sum((one.application, one.channel, one.because), one.count, one.at_epoch_s)
 
     def latest(self, identities: Iterable[str]) -> tuple[IdentityRefusal, ...]:
         """Return the latest refusals of any of these, newest first, at most KEPT_EACH."""
@@ -102,9 +107,11 @@ class CollateralLog:
             count, _ = self._unwritten.get(key, (0, 0.0))
             self._unwritten[key] = (count + 1, refusal.at_epoch_s)
             return
+        self._add_to_sum(key[1:], 1, refusal.at_epoch_s)
+
+    def _add_to_sum(self, rest: tuple[str, str, str], more: int, at_epoch_s: float) -> None:
         # Applications can be many too: past the same bound their names are left out.
-        rest = key[1:]
         if rest not in self._unwritten_sums and len(self._unwritten_sums) >= MAX_NOTES:
-            rest = ("", refusal.channel if len(self._unwritten_sums) < 2 * MAX_NOTES else "", "several")
+            rest = ("", rest[1] if len(self._unwritten_sums) < 2 * MAX_NOTES else "", "several")
         count, _ = self._unwritten_sums.get(rest, (0, 0.0))
-        self._unwritten_sums[rest] = (count + 1, refusal.at_epoch_s)
+        self._unwritten_sums[rest] = (count + more, at_epoch_s)

@@ -92,7 +92,9 @@ class Window:
     def add(self, worker: str, report: WorkerReport, *, at_s: float) -> None:
         """Add a report that arrived at `at_s`, on a monotonic clock."""
         # Without the parts that are stored elsewhere: with many workers they would use most of the memory.
-        self._reports.append((at_s, worker, replace(report, refusals=(), prefixes=(), evidence=_NO_EVIDENCE)))
+        self._reports.append(
+            (at_s, worker, replace(report, refusals=(), more_refusals=(), prefixes=(), evidence=_NO_EVIDENCE))
+        )
         self._forget(at_s)
 
     def reports(self, *, at_s: float, within_s: float = WINDOW_S) -> list[WorkerReport]:
@@ -163,12 +165,17 @@ class Totals:
             self._consider(application, sum(outcomes.values()))
             add(self.applications, {self._shown(application): outcomes})
         for refusal in report.refusals:
-            channel = refusal.channel if refusal.channel in CHANNELS else OTHER
-            self.collateral_by_channel[channel] = self.collateral_by_channel.get(channel, 0) + 1
-            if refusal.application:
-                shown = self._shown(refusal.application)
-                by_application = self.collateral_by_application
-                by_application[shown] = by_application.get(shown, 0) + 1
+            self._add_collateral(refusal.channel, refusal.application, 1)
+        for more in report.more_refusals:
+            self._add_collateral(more.channel, more.application, more.count)
+
+    def _add_collateral(self, channel: str, application: str, count: int) -> None:
+        channel = channel if channel in CHANNELS else OTHER
+        self.collateral_by_channel[channel] = self.collateral_by_channel.get(channel, 0) + count
+        if application:
+            shown = self._shown(application)
+            by_application = self.collateral_by_application
+            by_application[shown] = by_application.get(shown, 0) + count
 
     def _shown(self, application: str) -> str:
         return application if application in self.applications else OTHER

@@ -6,7 +6,7 @@ from stormpetrel.shield.classify import K1, K3_FAR
 from stormpetrel.shield.counters import Counters
 from stormpetrel.shield.identify import Identity
 from stormpetrel.shield.queues import Ticket
-from stormpetrel.shield.reports import EXCESS, FAILED
+from stormpetrel.shield.reports import EXCESS, FAILED, MAX_REFUSALS, MAX_SUMS, RefusalSum
 from stormpetrel.watch.status.channels import tally
 
 
@@ -21,7 +21,7 @@ def test_errors_and_excess_are_counted_besides_and_of_known_clients_alone():
         counters.count(ticket(lane), FAILED)
         for because in ("queue/deadline", "ceiling/token", "queue/identity", "deny/account"):
             counters.refused(ticket(lane), because, epoch_s=5.0)
-    counts, _, _ = counters.take()
+    counts, *_ = counters.take()
     assert counts.channels == {"apps": {"served": 2, "refused": 8}}
     assert counts.classes == {"K1": {"served": 1, "refused": 4}, "K3": {"served": 1, "refused": 4}}
     assert counts.applications == {"Tusky": {"served": 2, "refused": 8}}
@@ -35,7 +35,7 @@ def test_refusals_of_the_application_are_counted_by_reason_and_a_busy_one_is_col
     for status in (429, 503, 503):
         counters.count(ticket(), "served")
         counters.turned_away(ticket(), status, epoch_s=5.0)
-    counts, because, refusals = counters.take()
+    counts, because, refusals, _ = counters.take()
     assert counts.channels == {"apps": {"served": 3}}
     assert because == {"application/limit": 1, "application/busy": 2}
     assert [(one.identity, one.application, one.because) for one in refusals] == [
@@ -50,7 +50,31 @@ def test_only_a_client_that_waited_for_others_has_given_up():
         one = ticket()
         one.ahead, one.entered_s = ahead, entered_s
         counters.left(one, at_s=10.0 + waited_s)
-    counts, _, _ = counters.take()
+    counts, *_ = counters.take()
     assert counts.channels == {"apps": {"gone": 4}}
     assert counts.known == {"apps": {"gone": 4, EXCESS: 3}}
     assert tally(counts.known.values()).bad == 1
+
+
+def test_refusals_beyond_those_listed_one_by_one_are_counted_in_sums():
+    counters = Counters()
+    for _ in range(MAX_REFUSALS + 7):
+        counters.refused(ticket(), "queue/full", epoch_s=5.0)
+    _, because, refusals, sums = counters.take()
+    assert because == {"queue/full": MAX_REFUSALS + 7}
+    assert len(refusals) == MAX_REFUSALS
+    assert sums == (RefusalSum(5.0, "Tusky", "apps", "queue/full", 7),)
+    for number in range(MAX_REFUSALS + 2 * MAX_SUMS):
+        counters.refused(ticket(application=f"app {number}"), "queue/full", epoch_s=6.0)
+    sums = counters.take()[3]
+    assert len(sums) <= MAX_SUMS + 1
+    assert sum(one.count for one in sums) == 2 * MAX_SUMS
+
+
+def test_answers_from_memory_count_for_visitors():
+    counters = Counters()
+    counters.add_visitors(cached=3, repeated=2)
+    counts, because, *_ = counters.take()
+    assert counts.classes == {"K3": {"cached": 3, "refused": 2}}
+    assert counts.channels == {"new": {"cached": 3, "refused": 2}}
+    assert because == {"ceiling/requests": 2}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stormpetrel.shield.reports import IdentityRefusal
+from stormpetrel.shield.reports import IdentityRefusal, RefusalSum
 from stormpetrel.watch.collateral import KEPT_EACH, MAX_IDENTITIES, MAX_NOTES, CollateralLog
 
 
@@ -50,3 +50,17 @@ def test_however_many_applications_are_refused_the_journal_gets_a_bounded_number
     notes = collateral.notes()
     assert len(notes) <= 3 * MAX_NOTES
     assert sum(note.count for note in notes) == 10_000
+
+
+def test_refusals_that_a_worker_reports_in_sums_are_written_down_too():
+    collateral = CollateralLog()
+    for at_s in (5.0, 6.0):
+        collateral.add_sums([RefusalSum(at_s, "Tusky", "posting", "queue/full", 40)])
+    (note,) = collateral.notes()
+    assert (note.who, note.application, note.channel, note.because, note.count) == (
+        "",
+        "Tusky",
+        "posting",
+        "queue/full",
+        80,
+    )
