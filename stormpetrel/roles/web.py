@@ -24,7 +24,7 @@ from stormpetrel.control.messages import Look, Standing
 from stormpetrel.control.reporter import Reporter
 from stormpetrel.edge.server import EdgeServer
 from stormpetrel.edge.worker import EdgeParts, EdgeWorker
-from stormpetrel.errors import EnvironmentFailure
+from stormpetrel.errors import Busy, EnvironmentFailure
 from stormpetrel.http.application import WebApplication
 from stormpetrel.http.passwords import Passwords
 from stormpetrel.http.routing import BodySize, Router
@@ -42,6 +42,7 @@ from stormpetrel.model.event import (
     PostEdited,
 )
 from stormpetrel.model.filter import MAX_KEYWORD_CHARACTERS
+from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.moderation import MAX_TEXT
 from stormpetrel.model.post import Visibility
 from stormpetrel.model.quota import network_of
@@ -51,6 +52,8 @@ from stormpetrel.readers.filters import ReaderFilters
 from stormpetrel.readers.flags import ReaderFlags
 from stormpetrel.readers.home import HomeLists
 from stormpetrel.shield.evidence import FailedSignIns
+from stormpetrel.shield.token_index import CAPACITY as TOKENS_CAPACITY
+from stormpetrel.storage.access import newest_tokens
 from stormpetrel.storage.engine.database import Database
 from stormpetrel.streaming.hub import Hub
 from stormpetrel.web.render import Pages
@@ -62,6 +65,8 @@ FIRST_RETRY_S, LAST_RETRY_S = 0.5, 5.0
 """Delays between attempts to reach the database at the start."""
 FORM_BYTES = 65_536
 """Size of a form's fields without its files."""
+TOKENS_AT_ONCE = 5_000
+"""Tokens that a query loads at the start."""
 ROUTES = (*API_ROUTES, *WEB_ROUTES)
 
 
@@ -159,6 +164,7 @@ async def run(
             wait_s = min(wait_s * 2, LAST_RETRY_S)
     application.is_away = False
     try:
+        await _load_tokens(site)
         if not started:
             await edge.start()
         # At 500,000 accounts it takes half a second: the first page should not wait for it.
@@ -185,6 +191,22 @@ async def run(
     finally:
         site.uploads.close()
         await database.close()
+
+
+async def _load_tokens(site: Site) -> None:
+    """Load the index of members' tokens before the first request, so that members do not count as strangers."""
+    tokens: list[tuple[bytes, int, int]] = []
+    below_id = MAX_ID
+    try:
+        while len(tokens) < TOKENS_CAPACITY:
+            found = await site.database.read(newest_tokens, below_id=below_id, count=TOKENS_AT_ONCE)
+            tokens += [row[1:] for row in found]
+            if len(found) < TOKENS_AT_ONCE:
+                break
+            below_id = found[-1][0]
+    except Busy as error:
+        _log.warning("tokens could not be loaded, so each is looked up first: %s", error.safe_text)
+    site.tokens.index.fill(tokens)
 
 
 def _reporter(name: str, config: Config, worker: EdgeWorker) -> Reporter:

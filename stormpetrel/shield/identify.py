@@ -8,6 +8,7 @@ stranger: random tokens share their address's part of the queue and get no bette
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -16,6 +17,7 @@ from stormpetrel.bounded import BoundedTable, Eviction
 from stormpetrel.shield.cookies import COOKIE_NAME, SessionClaims, pairs
 from stormpetrel.shield.cookies import read as read_cookie
 from stormpetrel.shield.percent import parameter, unquoted
+from stormpetrel.shield.token_index import TokenIndex
 
 FRESH_S = 60.0
 """A token's entry is trusted this long; after that it still queues as its account until looked up again."""
@@ -98,7 +100,7 @@ class Visit(NamedTuple):
 
 
 class TokenTable:
-    """Access tokens by SHA-256, and the hashes recently found to be unknown.
+    """Access tokens by SHA-256, and the hashes recently found to be unknown. `index`: tokens from before the start.
 
     At most `capacity` entries; the one checked longest ago is dropped (which costs its owner one look-up). At
     most `unknown_capacity` unknown hashes; the oldest is dropped.
@@ -106,6 +108,7 @@ class TokenTable:
 
     def __init__(self, *, capacity: int = 100_000, unknown_capacity: int = 20_000) -> None:
         oldest = Eviction.OLDEST
+        self.index = TokenIndex()
         self._entries: BoundedTable[bytes, TokenEntry] = BoundedTable(
             capacity, evicts=oldest, on_drop=self._dropped
         )
@@ -126,7 +129,8 @@ class TokenTable:
 
     def get(self, token_hash: bytes, at_s: float) -> TokenEntry | None:
         """Return the entry, fresh or not (`TokenEntry.is_fresh`); None if absent. `at_s` is not used yet."""
-        return self._entries.get(token_hash)
+        entry = self._entries.get(token_hash)
+        return self._from_index(token_hash) if entry is None and self.index else entry
 
     def put(self, token_hash: bytes, entry: TokenEntry) -> None:
         """Store the result of a look-up; replace an older entry."""
@@ -138,6 +142,7 @@ class TokenTable:
     def forget(self, token_hash: bytes) -> None:
         """Drop one entry: the token was revoked."""
         self._entries.pop(token_hash)
+        self.index.discard(token_hash)
 
     def forget_account(self, account_id: int) -> None:
         """Drop every entry of an account that was suspended or signed out everywhere."""
@@ -181,6 +186,16 @@ class TokenTable:
     def forget_all_unknown(self) -> None:
         """Forget all unknown hashes: an account came back, so its tokens may be valid again."""
         self._unknown_until_s.clear()
+
+    def _from_index(self, token_hash: bytes) -> TokenEntry | None:
+        """Return an entry that is not fresh; None for an unknown token, or if its account's access changed since."""
+        found = self.index.find(token_hash)
+        if found is None or self._changed.get(found[0]) is not None:
+            return None
+        entry = TokenEntry(found[0], found[1], -math.inf, None)
+        self._entries.put(token_hash, entry)
+        self._of_account.setdefault(found[0], set()).add(token_hash)
+        return entry
 
     def _dropped(self, token_hash: bytes, entry: TokenEntry) -> None:
         if entry.account_id is not None:

@@ -37,6 +37,14 @@ _ADD_TOKEN = sql(
     VALUES (:id, :token_hash, :application_id, :account_id, :scopes, :now_ms)
     """
 )
+# Of active accounts alone: until its address is confirmed, an account counts as a stranger.
+_NEWEST_TOKENS = sql(
+    """
+    SELECT t.id, t.token_hash, t.account_id, t.created_at_ms
+    FROM tokens t JOIN accounts a ON a.id = t.account_id AND a.state = 'active'
+    WHERE t.id < :below_id ORDER BY t.id DESC LIMIT :count
+    """
+)
 _TOKEN_OWNER = sql("SELECT application_id, account_id FROM tokens WHERE token_hash = :token_hash")
 _DELETE_TOKEN = sql("DELETE FROM tokens WHERE token_hash = :token_hash AND application_id = :application_id")
 _DELETE_TOKENS_OF = sql("DELETE FROM tokens WHERE account_id = :account_id")
@@ -125,6 +133,12 @@ def add_token(
         scopes=" ".join(scopes),
         now_ms=now_ms,
     )
+
+
+def newest_tokens(connection: Connection, *, below_id: int, count: int) -> list[tuple[int, bytes, int, int]]:
+    """Return id, SHA-256, account and creation (ms since 1970) of active accounts' tokens, newest first."""
+    rows = connection.all(_NEWEST_TOKENS, below_id=below_id, count=count)
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
 
 
 def token_owner(connection: Connection, *, token_hash: bytes) -> tuple[int, int | None] | None:
