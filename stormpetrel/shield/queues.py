@@ -203,6 +203,11 @@ class _Class:
         self.served: OrderedDict[Identity, float] = OrderedDict()
         self.arrivals: deque[Ticket] = deque()
 
+    @property
+    def shared(self) -> int:
+        """Return how many of its tickets have one of the shared places."""
+        return max(0, self.count - self.lane.own_places)
+
 
 class FairQueue:
     """Start-time fair queueing between classes, and by CPU time between the identities of a class.
@@ -218,14 +223,15 @@ class FairQueue:
     identities with about equal usage: the others have waited so long that they may be gone, and serving in
     order would make all that late.
 
-    Places: at most `bound` tickets wait. Each class but the last has a floor of bound * weight / sum of
-    weights. Any class may use any free place. If none is free, a class below its floor takes a place from the
-    lowest class above its own floor; a class at its floor takes one only from lower classes above theirs, and
-    within itself from an identity that holds more. So a class below its floor is never refused, and no class
-    is while a lower one holds more than its floor.
+    Places: at most `bound` tickets wait, besides those that a class has places of its own for
+    (`Lane.own_places`). Each class but the last has a floor of bound * weight / sum of weights.
+    Any class may use any free place. If none is free, a class below its floor takes a place from the lowest
+    class above its own floor; a class at its floor takes one only from lower classes above theirs, and within
+    itself from an identity that holds more. So a class below its floor is never refused, and no class is while
+    a lower one holds more than its floor.
 
-    Bounded: `bound` tickets; as many lines; `served_capacity` identities per class remembered after they left
-    (the oldest is dropped and starts again as a newcomer).
+    Bounded: `bound` tickets and the classes' own; as many lines; `served_capacity` identities per class remembered
+    after they left (the oldest is dropped and starts again as a newcomer).
     """
 
     def __init__(
@@ -246,6 +252,8 @@ class FairQueue:
         self._estimate_s = estimate_s
         self._served_capacity = served_capacity
         self.count = 0
+        # How many of the waiting tickets have one of the shared places.
+        self._shared = 0
         self._virtual = 0.0
         self._sequence = 0
         self._lines = 0
@@ -281,8 +289,7 @@ class FairQueue:
         if held >= self._per_identity:
             return "queue/identity", None
         displaced: Ticket | None = None
-        free = self._bound - self.count
-        if not free:
+        if own.count >= own.lane.own_places and self._shared >= self._bound:
             displaced = self._make_room(ticket.lane, held)
             if displaced is None:
                 return "queue/full", None
@@ -303,6 +310,8 @@ class FairQueue:
         own.arrivals.append(ticket)
         own.count += 1
         self.count += 1
+        if own.count > own.lane.own_places:
+            self._shared += 1
         return "", displaced
 
     def take(self, at_s: float, lanes: int | None = None) -> Ticket | None:
@@ -323,8 +332,7 @@ class FairQueue:
                 self._order(own, line)
                 continue
             ticket = line.tickets.pop(0)
-            own.count -= 1
-            self.count -= 1
+            self._free_place(own)
             own.line_time += self._estimate_s / len(own.lines)
             line.start += self._estimate_s
             own.start += self._estimate_s / own.lane.weight
@@ -343,8 +351,7 @@ class FairQueue:
         own = self._classes[ticket.lane]
         line = own.lines[ticket.identity]
         line.tickets.remove(ticket)
-        own.count -= 1
-        self.count -= 1
+        self._free_place(own)
         self._sweep(own)
 
     def expire(self, at_s: float) -> list[Ticket]:
@@ -404,7 +411,7 @@ class FairQueue:
     def _make_room(self, lane: int, held: int) -> Ticket | None:
         """Remove a ticket of the lowest class that may lose one, and return it; None if no class may."""
         own = self._classes[lane]
-        is_owed = own.count < own.floor
+        is_owed = own.shared < own.floor
         for index in range(len(self._classes) - 1, -1, -1):
             victim = self._classes[index]
             if index == lane and not is_owed:
@@ -415,13 +422,19 @@ class FairQueue:
                 if len(longest.tickets) <= held + 1:
                     return None
                 displaced = longest.tickets[-1]
-            elif victim.count > victim.floor and (is_owed or index > lane):
+            elif victim.shared > victim.floor and (is_owed or index > lane):
                 displaced = self._newest(victim)
             else:
                 continue
             self.leave(displaced)
             return displaced
         return None
+
+    def _free_place(self, own: _Class) -> None:
+        if own.count > own.lane.own_places:
+            self._shared -= 1
+        own.count -= 1
+        self.count -= 1
 
     def _newest(self, own: _Class) -> Ticket:
         """Return the longest line's newest ticket; if all have one, the newest ticket, found at once."""

@@ -73,7 +73,8 @@ def test_higher_classes_take_places_from_lower_ones_down_to_their_floor_and_no_f
     assert queue.waiting_in(3) == 9
     assert gate.ask(Ticket(member(200), 0), 1.0) == ""
     assert gate.ask(Ticket(stranger(78), 4), 1.0) == ""
-    assert (queue.waiting_in(0), queue.waiting_in(1), queue.waiting_in(4)) == (1, 89, 1)
+    # The write has a place of its own.
+    assert (queue.waiting_in(0), queue.waiting_in(1), queue.waiting_in(4)) == (1, 90, 1)
     # Demoted identities have no floor.
     assert gate.ask(Ticket(stranger(79), 5), 1.0) == "queue/full"
 
@@ -144,3 +145,24 @@ def test_tables_stay_within_their_bounds_under_a_flood_of_identities() -> None:
             queue.charge(ticket, 0.01)
         assert queue.remembered() <= 50 + 20
     assert (len(ceiling), len(patience)) == (30, 40)
+
+
+def test_a_burst_of_members_writes_waits_in_places_of_its_own_and_takes_none_of_the_shared_ones() -> None:
+    queue = FairQueue(LANES, bound=100, per_identity=4)
+    own = LANES[0].own_places
+    writers = [Ticket(member(number), 0) for number in range(own)]
+    assert {queue.offer(ticket, 1.0) for ticket in writers} == {("", None)}
+    readers = [Ticket(member(number), 1) for number in range(own, own + 100)]
+    assert {queue.offer(ticket, 1.0) for ticket in readers} == {("", None)}
+    # Every place is taken: further writes take those that a lower class has above its floor.
+    for number in range(100 - queue.floor_of(1)):
+        because, displaced = queue.offer(Ticket(member(-1 - number), 0), 1.0)
+        assert (because, displaced is not None and displaced.lane) == ("", 1)
+    assert queue.offer(Ticket(member(-1000), 0), 1.0) == ("queue/full", None)
+    assert len(queue) == own + 100
+    for ticket in writers[:50]:
+        queue.leave(ticket)
+    assert {queue.offer(Ticket(member(-2000 - number), 0), 1.0)[0] for number in range(50)} == {""}
+    while queue.take(2.0) is not None:
+        pass
+    assert (len(queue), queue._shared) == (0, 0)
