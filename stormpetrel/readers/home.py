@@ -8,6 +8,7 @@ the reader idle for longest is dropped.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from array import array
 from bisect import bisect_left
@@ -46,6 +47,8 @@ from stormpetrel.storage.engine.hot import hot
 
 LOADED_IDS = 80 + REPEAT_ENTRIES
 """Ids that a reader's first request loads: two of the longest pages, and those that decide repeats on them."""
+LEAST_IDS = 40 + REPEAT_ENTRIES
+"""A home is merged from recent posts with so many of its ids: the longest page, and those that decide repeats."""
 MAX_IDS = LOADED_IDS
 """Ids cached per reader; a query answers readers who go further back."""
 SLACK_IDS = 20
@@ -57,8 +60,12 @@ ID_BYTES = 17
 """An entry's id, that of the shown post, and its place in the list without repeats."""
 CHUNK = 500
 """Recent posts that a query loads."""
+URGENT = 20_000
+"""So many recent posts are loaded at once: nearly every home is merged from them, for a tenth of a query's cost."""
+URGENT_S = 1.0
+"""A first home waits this long for them before it is read by a query."""
 REST = 4.0
-"""Loading recent posts rests for this many times as long as a query took, so that requests have room …"""
+"""Loading further ones rests for this many times as long as a query took, so that requests have room …"""
 REST_S = 0.01
 """… and at least this long."""
 RELOAD_S = 10.0
@@ -243,6 +250,9 @@ class HomeLists:
         self._loading: dict[int, _Load] = {}
         self._is_wanted = asyncio.Event()
         self._is_wanted.set()
+        # Set while none of the first URGENT recent posts are being loaded.
+        self._has_newest = asyncio.Event()
+        self._has_newest.set()
 
     def __len__(self) -> int:
         return len(self._homes)
@@ -290,6 +300,9 @@ class HomeLists:
         reader_id, now_ms = load.reader_id, self._clock_ms()
         try:
             home = None
+            if not self._has_newest.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._has_newest.wait(), URGENT_S)
             if recent.floor_id != MAX_ID:
                 home_filter = await self._database.read(
                     timelines.home_filter, reader_id=reader_id, now_ms=now_ms
@@ -369,6 +382,8 @@ class HomeLists:
     async def run(self, stop: asyncio.Event) -> None:
         """Load recent posts from the store, and again after they were dropped."""
         ending = asyncio.ensure_future(stop.wait())
+        if self._recent.floor_id == MAX_ID:
+            self._has_newest.clear()
         try:
             while not stop.is_set():
                 wanted = asyncio.ensure_future(self._is_wanted.wait())
@@ -382,13 +397,27 @@ class HomeLists:
                         log.exception("recent posts could not be loaded")
                     await asyncio.wait({ending}, timeout=RELOAD_S)
         finally:
+            self._has_newest.set()
             ending.cancel()
 
     async def load_recent(self, *, rest: float) -> None:
-        """Load recent posts until all or as many as fit are in memory. `rest`: pause, in times of a query."""
+        """Load recent posts until all or as many as fit are in memory. `rest`: pause, in times of a query.
+
+        The newest come without a pause: until they are here, each home that is asked for costs much more by query.
+        """
+        self._has_newest.clear()
+        try:
+            if await self._load_recent(URGENT, rest=0.0):
+                self._has_newest.set()
+                await self._load_recent(MAX_ID, rest=rest)
+        finally:
+            self._has_newest.set()
+
+    async def _load_recent(self, count: int, *, rest: float) -> bool:
+        """Load recent posts until so many are in memory; return True if more can follow."""
         recent, loop = self._recent, asyncio.get_running_loop()
         goes_on = True
-        while goes_on:
+        while goes_on and len(recent) < count:
             floor_id, revision, removals = recent.floor_id, recent.revision, recent.removals_end
             began_s = loop.time()
             below_id = MAX_ID if floor_id == MAX_ID else floor_id + 1
@@ -396,9 +425,10 @@ class HomeLists:
             if (floor_id, revision) == (recent.floor_id, recent.revision):
                 goes_on = recent.load(posts, is_all=len(posts) < CHUNK, removals=removals)
             elif floor_id != MAX_ID and recent.floor_id != floor_id:
-                return  # some were dropped, as too many came meanwhile, or all, and another load is due
+                return False  # some were dropped, as too many came meanwhile, or all, and another load is due
             if rest:
                 await asyncio.sleep(max(REST_S, rest * (loop.time() - began_s)))
+        return goes_on
 
 
 def _weight(home: _Home) -> int:
@@ -412,7 +442,7 @@ def _merged(home_filter: HomeFilter, recent: RecentPosts) -> _Home | None:
         return None
     seen, removals = recent.end, recent.removals_end
     entries = recent.newest(home_filter, count=LOADED_IDS)
-    complete = len(entries) < LOADED_IDS
-    if complete and recent.floor_id:
+    complete = len(entries) < LOADED_IDS and not recent.floor_id
+    if not complete and len(entries) < min(LEAST_IDS, LOADED_IDS):
         return None
     return _Home(home_filter, entries[::-1], complete=complete, seen=seen, removals=removals)
