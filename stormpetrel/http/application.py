@@ -32,7 +32,7 @@ from stormpetrel.http.site import Site
 from stormpetrel.model.access import Access
 from stormpetrel.model.account import Role
 from stormpetrel.rules import access as access_rules
-from stormpetrel.shield.classify import K3_NEAR
+from stormpetrel.shield.classify import K3_FAR, K3_NEAR, K4
 from stormpetrel.shield.identify import TokenEntry
 from stormpetrel.shield.paths import Family
 
@@ -40,8 +40,9 @@ log = logging.getLogger(__name__)
 
 MAX_CHANGING = 64
 """Requests of a worker that may wait for the writer or a password check without holding a slot."""
-MAX_STRANGERS_CHANGING = 32
-"""Of these, the shield's lower classes: a flood of wrong passwords must not use up the room for others."""
+MAX_STRANGERS_CHANGING = {K3_NEAR: 32, K3_FAR: 32, K4: 16}
+"""The same for each of the shield's lower lanes: sign-ups from anywhere must not use up the room of people who sign
+in from networks of members."""
 FORM_COOKIE_S = 86_400
 AWAY = "The database is unreachable; nothing was stored. Please try again in a moment"
 AWAY_RETRY_S = 5
@@ -71,7 +72,7 @@ class WebApplication:
         self.is_away = False
         """True if the database has not been reached since the start: every request is refused at once."""
         self._changing = 0
-        self._strangers_changing = 0
+        self._strangers_changing = dict.fromkeys(MAX_STRANGERS_CHANGING, 0)
         start = secrets.token_hex(6)
         self._request_ids = (f"{start}-{number:x}" for number in itertools.count(1))
         self._headers = HeaderPolicy(is_https=site.https, media_origin=site.config.media_origin)
@@ -176,15 +177,16 @@ class WebApplication:
         posts, and four sign-ins at once would block all readers. Beyond MAX_CHANGING the slots are held, and
         the fair queue before them decides which request is next.
         """
-        if request.scope.get("lane", 0) >= K3_NEAR:
-            if self._strangers_changing >= MAX_STRANGERS_CHANGING:
+        lane = request.scope.get("lane", 0)
+        if lane in self._strangers_changing:
+            if self._strangers_changing[lane] >= MAX_STRANGERS_CHANGING[lane]:
                 raise Busy
             request.scope["release_slot"]()
-            self._strangers_changing += 1
+            self._strangers_changing[lane] += 1
             try:
                 return await route.handler(request)
             finally:
-                self._strangers_changing -= 1
+                self._strangers_changing[lane] -= 1
         if self._changing < MAX_CHANGING:
             request.scope["release_slot"]()
         self._changing += 1
