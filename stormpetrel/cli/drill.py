@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FELL_SHORT = 1
 TERMINATED = 143
 """The code that shells report for a process ended by SIGTERM."""
-SCENARIOS = ("smoke", "august-2009", "april-2026", "storm", "mixed", "only", "again")
+SCENARIOS = ("smoke", "august-2009", "april-2026", "storm", "mixed", "cold", "only", "again")
 FRONTS = ("none", *PROXIES)
 MODES = ("full", "off", "per-address", "bounded", "overcompensate")
 BEHIND = " behind "
@@ -58,7 +58,7 @@ def add_commands(commands: Commands[Any]) -> None:
         metavar="SCENARIO",
         choices=SCENARIOS,
         help="smoke (1 minute), august-2009 (5 minutes), april-2026 (4 minutes), storm (every vector), "
-        "mixed (vectors and rates that the seed draws), "
+        "mixed (vectors and rates that the seed draws), cold (a restart in the middle of a crowd and bots), "
         "only VECTOR …, or again: print the scores of --lines FILE again",
     )
     parser.add_argument("vectors", metavar="VECTOR", nargs="*", help="with only: A1 to A21")
@@ -116,6 +116,8 @@ def _scenario(args: argparse.Namespace, seed: int) -> Scenario:
             return scenario.april_2026(scale=scale)
         case "storm":
             return scenario.storm(seed=seed, scale=scale)
+        case "cold":
+            return scenario.cold(scale=scale)
         case "mixed":
             return scenario.mixed(seed=seed, scale=scale)
     if not args.vectors:

@@ -285,10 +285,14 @@ def _watch(
     start_s: float,
     tell: Callable[[RunProgress], None],
 ) -> dict[str, float]:
-    """Wait until all processes have ended; return the CPU seconds of each. Raise RunFailed if one failed."""
+    """Wait until all processes have ended; return the CPU seconds of each. Restart the instance when it is due.
+
+    Raise RunFailed if one failed, PlaceFailed if the instance does not start again.
+    """
     used = dict.fromkeys(processes, 0.0)
     tail = _Tail(directory / "people.jsonl")
     until_s = start_s + scenario.seconds + GRACE_S
+    restarts = [phase.start_s for phase in scenario.phases if phase.restarts]
     while True:
         running = [name for name, process in processes.items() if process.poll() is None]
         for name in running:
@@ -304,6 +308,10 @@ def _watch(
         if time.monotonic() > until_s:
             raise RunFailed(f"the process of {running[0]!r} does not stop")
         there.cpu_s()
+        if restarts and time.monotonic() - start_s >= restarts[0]:
+            del restarts[0]
+            there.stop()
+            there.start()
         kept = tail.kept()
         tell(moment(scenario, time.monotonic() - start_s, looked=tail.looked, kept=kept))
         time.sleep(WATCH_EVERY_S)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -13,18 +13,25 @@ VECTORS = (
 )
 """All vectors. Their rates are defined in drill/vectors/ and multiplied by the phase's scale."""
 CALM = "calm"
+RESTART = "restart"
+RESTART_S = 10.0
+"""A restart has this long until its requests count again."""
 MIXED_LEAST, MIXED_MOST = 0.25, 4.0
 """The factors between which `mixed` draws the rate of a vector."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A phase from `start_s` to `end_s`. `vectors`: pairs of a vector's name and the factor on its rate."""
+    """A phase from `start_s` to `end_s`. `vectors`: pairs of a vector's name and the factor on its rate.
+
+    `restarts`: the instance is restarted at its beginning, as an operator does it.
+    """
 
     name: str
     start_s: float
     end_s: float
     vectors: tuple[tuple[str, float], ...] = ()
+    restarts: bool = False
 
     @property
     def is_calm(self) -> bool:
@@ -93,6 +100,23 @@ def august_2009(*, scale: float = 1.0) -> Scenario:
         (45, "inside", (("A6", scale),)),
         (45, "calm again", ()),
     )
+
+
+def cold(*, scale: float = 1.0) -> Scenario:
+    """Return the crowd and the bots of August 2009, with a restart in the middle, after which all memory is empty."""
+    crowd, bots = ("A1", scale), ("A2", scale)
+    whole = build(
+        "cold",
+        (30, CALM, ()),
+        (30, "the crowd", (crowd,)),
+        (20, "crowd and bots", (crowd, bots)),
+        (RESTART_S, RESTART, (crowd, bots)),
+        (40, "cold", (crowd, bots)),
+        (30, "wide and slow", (("A4", scale),)),
+        (30, "calm again", ()),
+    )
+    phases = tuple(replace(phase, restarts=phase.name == RESTART) for phase in whole.phases)
+    return replace(whole, phases=phases)
 
 
 def april_2026(*, scale: float = 1.0) -> Scenario:

@@ -108,7 +108,11 @@ class FrontUse:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """All scores of one run. None: this run cannot tell."""
+    """All scores of one run. None: this run cannot tell.
+
+    `restored_s`: from the beginning of a restart until members are served again. Requests and looks at the status
+    page during a restart count in no other score but the posts.
+    """
 
     kept: dict[str, KeptShare]
     kept_by_phase: dict[str, dict[str, KeptShare]]
@@ -133,6 +137,7 @@ class Scores:
     lost_texts: int = 0
     front: FrontUse | None = None
     phases: tuple[PhaseNotice, ...] | None = None
+    restored_s: float | None = None
 
 
 def score(
@@ -145,12 +150,16 @@ def score(
     looks: Sequence[PageLook] = (),
 ) -> Scores:
     """Return the scores of one run."""
+    lost, doubled = posts_lost(lines, found)
+    restored = restored_s(scenario, lines)
+    posts = len({one.text for one in lines if one.text})
+    lines = [one for one in lines if not scenario.at(one.t).restarts]
+    looks = [one for one in looks if not scenario.at(one.t).restarts]
     attacked = _attacked(scenario)
     under_attack = [one for one in lines if attacked(one.t)]
     judged = under_attack if any(phase.vectors for phase in scenario.phases) else list(lines)
     calm_p95 = p(95, (one.ms for one in _served(_members(lines)) if _before(scenario, one.t)))
     below, adjacent = windows(scenario, lines)
-    lost, doubled = posts_lost(lines, found)
     return Scores(
         kept=kept_by(judged, lambda one: one.channel),
         kept_by_phase={
@@ -166,7 +175,7 @@ def score(
         members_p99_ms=p(99, (one.ms for one in _served(_members(judged)))),
         hot_p99_ms=p(99, (one.ms for one in _served(judged) if one.is_hot)),
         calm_p95_ms=calm_p95,
-        posts=len({one.text for one in lines if one.text}),
+        posts=posts,
         lost=lost,
         doubled=doubled,
         contract=contract(lines),
@@ -178,6 +187,7 @@ def score(
         lost_texts=sum(one.outcome == TIMEOUT and one.channel in TEXT_CHANNELS for one in lines),
         front=front_use(attacks, usage),
         phases=notices(scenario, looks),
+        restored_s=restored,
     )
 
 
@@ -279,27 +289,29 @@ def mitigated_s(scenario: Scenario, lines: Sequence[Line]) -> float | None:
     requests kept, and more than one miss. 0 without such a second; the phase's whole length if it never
     ended.
     """
-    attacks = [phase for phase in scenario.phases if phase.vectors]
+    attacks = [phase for phase in scenario.phases if phase.vectors and not phase.restarts]
     if not attacks:
         return None
     return max(_mitigated_s(phase, lines) for phase in attacks)
 
 
 def _mitigated_s(phase: Phase, lines: Sequence[Line]) -> float:
-    seconds = int(phase.end_s - phase.start_s)
-    worst = 0.0
-    for chosen, floor in ((_members(lines), WINDOW_FLOOR), (_strangers(lines), 0.9)):
-        mine = [one for one in chosen if not one.is_retry and phase.start_s <= one.t < phase.end_s]
-        asked = Counter(int(one.t - phase.start_s) for one in mine)
-        ok = Counter(int(one.t - phase.start_s) for one in mine if one.outcome == OK)
-        # One miss in a second with few requests is chance, not a successful attack.
-        bad = [
-            second
-            for second in range(seconds)
-            if asked[second] - ok[second] > max(1, (1 - floor) * asked[second])
-        ]
-        worst = max(worst, bad[-1] + 1.0 if bad else 0.0)
+    worst = max(_last_bad_s(phase, _members(lines), WINDOW_FLOOR), _last_bad_s(phase, _strangers(lines), 0.9))
     return min(worst, float(phase.end_s - phase.start_s))
+
+
+def _last_bad_s(phase: Phase, lines: Sequence[Line], floor: float) -> float:
+    """Return the end of the last second of the phase with less kept than `floor`, from its beginning; 0 without."""
+    mine = [one for one in lines if not one.is_retry and phase.start_s <= one.t < phase.end_s]
+    asked = Counter(int(one.t - phase.start_s) for one in mine)
+    ok = Counter(int(one.t - phase.start_s) for one in mine if one.outcome == OK)
+    # One miss in a second with few requests is chance, not a successful attack.
+    bad = [
+        second
+        for second in range(int(phase.end_s - phase.start_s))
+        if asked[second] - ok[second] > max(1, (1 - floor) * asked[second])
+    ]
+    return bad[-1] + 1.0 if bad else 0.0
 
 
 def recovered_s(scenario: Scenario, lines: Sequence[Line], calm_p95_ms: float | None) -> float | None:
@@ -318,6 +330,21 @@ def recovered_s(scenario: Scenario, lines: Sequence[Line], calm_p95_ms: float | 
         if at is not None and at <= limit_ms:
             return float(second)
     return float(end_s) if len(mine) >= MIN_LINES else None
+
+
+def restored_s(scenario: Scenario, lines: Sequence[Line]) -> float | None:
+    """Return the worst time from the beginning of a restart until members are served again; None without a restart.
+
+    It is the end of the last second, in the restart and the phase after it, with less than 99 % of the members'
+    requests kept and more than one miss.
+    """
+    times = []
+    for phase in scenario.phases:
+        if phase.restarts:
+            end_s = scenario.at(phase.end_s).end_s
+            both = Phase(phase.name, phase.start_s, end_s)
+            times.append(_last_bad_s(both, _members(lines), ADJACENT_FLOOR))
+    return max(times, default=None)
 
 
 # G5

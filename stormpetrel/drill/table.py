@@ -83,6 +83,11 @@ def score_rows(runs: Sequence[Scores]) -> list[tuple[str, str]]:
             f"{sum(one.adjacent_below for one in runs)} adjacent pairs below 99 % (members)",
         ),
         ("G4 recovered in", _number([one.recovered_s for one in runs], "s")),
+        *(
+            [("G4 restart", f"members served again after {_number([one.restored_s for one in runs], 's')}")]
+            if any(one.restored_s is not None for one in runs)
+            else []
+        ),
         ("G5 members p99", _number([one.members_p99_ms for one in runs], "ms")),
         ("G5 hot page p99", _number([one.hot_p99_ms for one in runs], "ms")),
         (

@@ -18,6 +18,7 @@ ALL = [
     scenario.smoke(),
     scenario.august_2009(),
     scenario.april_2026(),
+    scenario.cold(),
     *(scenario.storm(seed=seed) for seed in range(5)),
     *(scenario.mixed(seed=seed) for seed in range(5)),
     scenario.only(["A7"]),
@@ -43,6 +44,14 @@ def test_the_smoke_takes_a_minute_and_has_six_vectors() -> None:
     assert smoke.seconds == 60
     assert len({name for name, _ in attacks}) == 6
     assert {factor for _, factor in attacks} == {1.0}
+
+
+def test_a_cold_start_is_in_the_middle_of_an_attack_that_goes_on() -> None:
+    phases = scenario.cold().phases
+    (number,) = [number for number, phase in enumerate(phases) if phase.restarts]
+    before, restart, after = phases[number - 1 : number + 2]
+    assert before.vectors == restart.vectors == after.vectors != ()
+    assert restart.end_s - restart.start_s == scenario.RESTART_S
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from stormpetrel.drill import scenario
+from stormpetrel.drill.margins import shortfalls
 from stormpetrel.drill.record import (
     FAILED,
     LATE,
@@ -161,6 +162,24 @@ def test_windows_of_ten_seconds_are_counted_from_the_first_attack() -> None:
     assert (got.windows_below, got.adjacent_below) == (1, 0)
     got = scores([*busy(0, 30), *busy(30, 50, FAILED), *busy(50, 80)])
     assert (got.windows_below, got.adjacent_below) == (2, 1)
+
+
+def test_a_restart_counts_in_no_score_but_how_long_it_took_and_the_posts() -> None:
+    cold = scenario.cold()
+    start_s = next(phase.start_s for phase in cold.phases if phase.restarts)
+    first_s, last_s = int(start_s), int(cold.seconds)
+    down = busy(first_s, first_s + 6, FAILED)
+    up = busy(first_s + 6, last_s)
+    acknowledged = line(start_s + 7.5, text="hello", channel="posting")
+    got = score(cold, [*busy(0, first_s), *down, *up, acknowledged], (), (), None)
+    assert got.restored_s == 6.0
+    assert (got.mitigated_s, got.windows_below, got.kept["apps"].percent) == (0.0, 0, 100.0)
+    assert got.lost == ("hello",)
+    assert not [one for one in shortfalls([got], strangers_attack=True) if one.goal == "G4"]
+    longer = score(cold, [*busy(0, first_s), *busy(first_s, first_s + 15, FAILED)], (), (), None)
+    assert longer.restored_s == 15.0
+    assert [one.goal for one in shortfalls([longer], strangers_attack=True)].count("G4") == 1
+    assert scores(busy(0, 80)).restored_s is None
 
 
 def test_recovery_is_when_the_p95_after_the_attack_is_near_that_of_calm() -> None:
