@@ -16,6 +16,7 @@ from stormpetrel.storage.insight_folder import FORMS, InsightFolder, ReportAbout
 from stormpetrel.watch import naming
 from stormpetrel.watch.naming import NamedAccounts
 from stormpetrel.watch.status.view import PublicReport
+from tests.store import store_at
 
 BEGAN_MS = 1_790_000_000_000
 REPORT = PublicReport(3, BEGAN_MS, "It came.", {form: b"{}" if form == "json" else b"text" for form in FORMS})
@@ -89,13 +90,15 @@ async def one_step(found):
     return found
 
 
-def test_a_store_that_is_down_is_asked_again_later(store, config):
-    ana = store.person("Ana")
-    folder = write_report(config, store.name(ana))
-    path = Path(config.database_url.removeprefix("sqlite:///"))
-    if not path.is_file():
-        pytest.skip("a server cannot be moved away")
+def test_a_store_that_is_down_is_asked_again_later(sqlite_url, tmp_path, monkeypatch):
+    monkeypatch.setattr(naming, "EVERY_S", 0.02)
+    settings = {"STORMPETREL_DATA_DIR": str(tmp_path), "STORMPETREL_DATABASE_URL": sqlite_url}
+    config = load(environ=settings).config
+    path = Path(sqlite_url.removeprefix("sqlite:///"))
     away = path.with_suffix(".away")
+    with store_at(sqlite_url) as store:
+        ana = store.person("Ana")
+        folder = write_report(config, store.name(ana))
 
     async def main():
         path.rename(away)
@@ -111,7 +114,8 @@ def test_a_store_that_is_down_is_asked_again_later(store, config):
         await running
 
     asyncio.run(main())
-    assert len(store.do(rules.questions_of, account_id=ana)) == 1
+    with store_at(sqlite_url) as store:
+        assert len(store.do(rules.questions_of, account_id=ana)) == 1
 
 
 def test_reports_of_the_past_and_reports_that_cannot_be_read_ask_no_account(store, config):
