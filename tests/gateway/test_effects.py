@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import time
 import zlib
 from typing import Any
 
 from stormpetrel.errors import Refusal
 from stormpetrel.gateway.effects import carry_out, refused
-from stormpetrel.gateway.outcome import PhoneContext
+from stormpetrel.gateway.outcome import MessageOutcome, PhoneContext
 from stormpetrel.model.phone import SILENT_MS, PhoneKeys
 from stormpetrel.model.quota import Quota
 from stormpetrel.rules import phones, posts
@@ -379,3 +380,31 @@ def test_numbers_of_one_country_that_join_on_a_route_with_forged_senders_are_lim
     assert text("+995000001", "START") is None, "who has joined before can come back"
     assert text("+480000001", "START") is None, "another country"
     assert text("+995000005", "START", "own") is None, "another route"
+
+
+def test_a_long_code_links_on_a_route_with_forged_senders_that_wrong_codes_have_locked(store: Store) -> None:
+    context = context_of(
+        nonces=Quota("sms.nonce", 20, 4_320), nonces_of_strangers=Quota("sms.nonce.s", 10, 8_640)
+    )
+    ana = store.person("ana")
+    keys = itertools.count(1)
+
+    def text(number: str, words: str) -> MessageOutcome:
+        message = InboxMessage(
+            next(keys), f"open:{next(keys)}", "open", number, "40404", words, None, 1, False, "stored", None,
+            None, None, store.now_ms,
+        )  # fmt: skip
+        return store.do(carry_out, message, context, store.now_ms)
+
+    for sender in range(40):
+        text(f"+99500{sender:04}", "GO 111111")
+    code = store.do(
+        phones.new_code, account_id=ana, keys=context.keys, draw=1234567890, digits=10, now_ms=store.now_ms
+    )
+    number = "+995111111"
+    assert text(number, "GO 111111").error == "locked"
+    outcome = text(number, f"GO {code}")
+    assert (outcome.error, outcome.replies[0].kind) == (None, "nonce")
+    texted = re.search(r"\d{10}", outcome.replies[0].text)
+    assert texted is not None
+    assert text(number, f"GO {texted[0]}").replies[0].kind == "linked"

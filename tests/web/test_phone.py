@@ -115,9 +115,11 @@ def test_a_phone_is_linked_by_the_code_that_the_page_shows(texting):
         assert 'Text <b class="nobreak">GO' in shown.text
         assert f"{TO}</b> or <b" in shown.text
         first = re.search(r"GO (\d{6})", shown.text)[1]
-        second = re.search(r"GO (\d{6})", send(browser, shown, f"{PAGE}/code").text)[1]
+        second = re.search(r"GO (\d{6})<", send(browser, shown, f"{PAGE}/code").text)[1]
         assert effect(texting, phone, f"GO {first}")["error"] == "code-wrong"
-        effect(texting, phone, f"GO {second}")
+        long = re.search(r"GO (\d{10})<", send(browser, shown, f"{PAGE}/code", {"long": "1"}).text)[1]
+        assert effect(texting, phone, f"GO {second}")["error"] == "code-wrong"
+        effect(texting, phone, f"GO {long}")
         page = browser.get(PAGE)
     assert "Posting by SMS:</b> on" in page.text
     assert f"+995…{phone.number[-2:]}" in page.text
