@@ -378,9 +378,9 @@ def count_new_post(connection: Connection, *, account_id: int, last_post_at_ms: 
     """Count one more post, made now. `last_post_at_ms`: of the previous one, 0 for none or unknown."""
     day = now_ms // DAY_MS
     if day == last_post_at_ms // DAY_MS:
-        connection.run(_ADD_POST_NOW, account_id=account_id, now_ms=now_ms)
+        connection.run_later(_ADD_POST_NOW, account_id=account_id, now_ms=now_ms)
     else:
-        connection.run(_ADD_POST_OF_DAY, account_id=account_id, now_ms=now_ms, day=day)
+        connection.run_later(_ADD_POST_OF_DAY, account_id=account_id, now_ms=now_ms, day=day)
 
 
 def user(connection: Connection, *, account_id: int) -> User | None:

@@ -107,7 +107,7 @@ def put(
     """
     if job_id is None:
         job_id = connection.new_id(now_ms)
-    connection.run(
+    connection.run_later(
         _PUT,
         job_id=job_id,
         kind=kind,

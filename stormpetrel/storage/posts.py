@@ -243,7 +243,7 @@ def _flags_by(rows: Iterable[Row]) -> dict[int, Flags]:
 
 def insert_post(connection: Connection, *, post: Post, application_id: int | None) -> None:
     """Insert a post; its mentions and tags are separate rows."""
-    connection.run(
+    connection.run_later(
         _INSERT,
         id=post.id,
         author_id=post.author_id,
@@ -327,7 +327,7 @@ def lock_post(connection: Connection, *, post_id: int) -> bool:
 
 def add_replies(connection: Connection, *, post_id: int, delta: int) -> None:
     """Add `delta` to the post's replies."""
-    connection.run(_ADD_REPLIES, post_id=post_id, delta=delta)
+    connection.run_later(_ADD_REPLIES, post_id=post_id, delta=delta)
 
 
 def add_boosts(connection: Connection, *, post_id: int, delta: int) -> None:
@@ -348,7 +348,7 @@ def named_before(connection: Connection, *, author_id: int, account_ids: Sequenc
 def insert_mentions(connection: Connection, *, post_id: int, account_ids: Iterable[int]) -> None:
     """Insert the post's mentions."""
     for account_id in account_ids:
-        connection.run(_INSERT_MENTION, post_id=post_id, account_id=account_id)
+        connection.run_later(_INSERT_MENTION, post_id=post_id, account_id=account_id)
 
 
 def insert_tags(
@@ -387,7 +387,7 @@ def put_idempotent(connection: Connection, *, account_id: int, key: str, post_id
     If a concurrent call stored it meanwhile, this violates the primary key: the call
     runs again and finds that post.
     """
-    connection.run(_PUT_IDEMPOTENT, account_id=account_id, key=key, post_id=post_id, now_ms=now_ms)
+    connection.run_later(_PUT_IDEMPOTENT, account_id=account_id, key=key, post_id=post_id, now_ms=now_ms)
 
 
 def ancestors(connection: Connection, *, post_id: int, count: int) -> list[int]:

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, unquote, urlsplit
@@ -27,6 +27,9 @@ from stormpetrel.storage.engine.failures import is_corrupt
 from stormpetrel.storage.engine.statement import Statement
 
 Row = tuple[Any, ...]
+
+_LOG = b"SELECT pg_logical_emit_message(true, 'stormpetrel', '')"
+"""Writes an empty record to PostgreSQL's log: a commit that wrote nothing flushes nothing."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -52,6 +55,9 @@ class Connection(Protocol):
 
     def run(self, statement: Statement, **values: Any) -> int:
         """Run a change; return how many rows it touched."""
+
+    def run_later(self, statement: Statement, **values: Any) -> None:
+        """Run a change, perhaps together with later statements; its error may be raised by one of them."""
 
     def many(self, statement: Statement, rows: Iterable[dict[str, Any]]) -> None:
         """Run a change once for each of `rows`."""
@@ -150,6 +156,9 @@ class SqliteConnection(_Shared):
                 raise Invalid("The request holds characters or numbers that cannot be stored")
         return self.raw.execute(statement.sqlite, values).rowcount
 
+    def run_later(self, statement: Statement, **values: Any) -> None:
+        self.run(statement, **values)
+
     def many(self, statement: Statement, rows: Iterable[dict[str, Any]]) -> None:
         self.raw.executemany(statement.sqlite, rows)
 
@@ -210,9 +219,13 @@ class SqliteConnection(_Shared):
 
 
 class PostgresqlConnection(_Shared):
-    """A connection to PostgreSQL. `raw` is the psycopg connection, in autocommit outside `begin`…`commit`."""
+    """A connection to PostgreSQL. `raw` is the psycopg connection, in autocommit outside `begin`…`commit`.
 
-    __slots__ = ("_cursor", "raw", "transaction_id", "until_s")
+    In a pipeline, `begin` and `run_later` do not wait for their answers, which come with that of the next statement.
+    `transaction_id`: the last one begun, for outcome.py; "" until its answer has come.
+    """
+
+    __slots__ = ("_cursor", "_later", "_pipeline", "_pipelining", "_xid", "raw", "transaction_id", "until_s")
     dialect = "postgresql"
 
     def __init__(
@@ -239,41 +252,107 @@ class PostgresqlConnection(_Shared):
 
         # No statement of a read begins after this, by time.perf_counter; each also has its own limit.
         self.until_s = math.inf
-        # The last transaction begun: outcome.py can ask for its outcome.
         self.transaction_id = ""
+        self._pipelining: AbstractContextManager[Any] | None = None
+        self._pipeline: Any = None
         # One cursor for all statements: each answer is fetched before the next query (CPU per statement: 96
         # µs with a cursor for each, 72 µs with one).
         self._cursor = self.raw.cursor()
+        # For statements whose answers come with those of others, and for the transaction's id.
+        self._later = self.raw.cursor()
+        self._xid = self.raw.cursor()
+
+    @property
+    def is_begun(self) -> bool:
+        """Return True if the server has answered the last `begin`."""
+        return bool(self.transaction_id)
 
     def all(self, statement: Statement, **values: Any) -> list[Row]:
         if time.perf_counter() > self.until_s:
             raise TimeoutError
-        return self._cursor.execute(statement.postgresql_bytes, _lists(values)).fetchall()
+        rows = self._cursor.execute(statement.postgresql_bytes, _lists(values)).fetchall()
+        self._read_id()
+        return rows
 
     def one(self, statement: Statement, **values: Any) -> Row | None:
         if time.perf_counter() > self.until_s:
             raise TimeoutError
-        return self._cursor.execute(statement.postgresql_bytes, _lists(values)).fetchone()
+        row = self._cursor.execute(statement.postgresql_bytes, _lists(values)).fetchone()
+        self._read_id()
+        return row
 
     def run(self, statement: Statement, **values: Any) -> int:
-        return self._cursor.execute(statement.postgresql_bytes, _lists(values)).rowcount
+        self._cursor.execute(statement.postgresql_bytes, _lists(values))
+        self._sync()
+        return self._cursor.rowcount
+
+    def run_later(self, statement: Statement, **values: Any) -> None:
+        self._later.execute(statement.postgresql_bytes, _lists(values))
 
     def many(self, statement: Statement, rows: Iterable[dict[str, Any]]) -> None:
         self._cursor.executemany(statement.postgresql_bytes, list(rows))
 
-    def begin(self) -> None:
-        self._cursor.execute(b"BEGIN; SELECT pg_current_xact_id()::text", prepare=False)
-        self._cursor.nextset()
-        row = self._cursor.fetchone()
-        assert row is not None
-        self.transaction_id = row[0]
+    def begin(self, *, is_pipelined: bool = False) -> None:
+        """Begin a transaction. In a pipeline, its statements may not copy rows."""
+        self.transaction_id = ""
+        if not is_pipelined:
+            self._cursor.execute(b"BEGIN; SELECT pg_current_xact_id()::text", prepare=False)
+            self._cursor.nextset()
+            row = self._cursor.fetchone()
+            assert row is not None
+            self.transaction_id = row[0]
+            return
+        self._pipelining = self.raw.pipeline()
+        self._pipeline = self._pipelining.__enter__()
+        self._later.execute(b"BEGIN", prepare=False)
+        self._xid.execute(b"SELECT pg_current_xact_id()::text")
 
-    def commit(self) -> None:
-        self._cursor.execute(b"COMMIT")
+    def commit(self, *, is_flushed: bool = True, has_predecessors: bool = False) -> None:
+        """Commit. Without `is_flushed`, do not wait for the disk: a later flush makes it durable.
+
+        `has_predecessors`: flush those commits too, even if this transaction changed nothing.
+        """
+        try:
+            if not self.transaction_id:
+                # Without it, the outcome of a COMMIT without an answer could not be found out.
+                self._sync()
+            if not is_flushed:
+                self._later.execute(b"SET LOCAL synchronous_commit TO off")
+            elif has_predecessors:
+                self._later.execute(_LOG)
+            self._later.execute(b"COMMIT", prepare=False)
+            self._leave()
+        except BaseException:
+            self.rollback()
+            raise
+
+    def flush(self) -> None:
+        """Make all earlier commits of the server durable."""
+        self._cursor.execute(_LOG)
 
     def rollback(self) -> None:
+        with suppress(Exception):
+            self._leave()
         if not self.raw.closed:
             self._cursor.execute(b"ROLLBACK")
+
+    def _sync(self) -> None:
+        """Wait for the answers of all statements sent so far. Raise the first error."""
+        if self._pipeline is not None:
+            self._pipeline.sync()
+            self._read_id()
+
+    def _read_id(self) -> None:
+        if self._pipeline is not None and not self.transaction_id:
+            row = self._xid.fetchone()
+            assert row is not None
+            self.transaction_id = row[0]
+
+    def _leave(self) -> None:
+        """End the pipeline: wait for all answers. Raise the first error."""
+        pipelining, self._pipelining, self._pipeline = self._pipelining, None, None
+        if pipelining is not None:
+            pipelining.__exit__(None, None, None)
 
     def close(self) -> None:
         self.raw.close()

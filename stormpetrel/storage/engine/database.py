@@ -5,9 +5,9 @@
 SQLite: functions marked `hot` run inline in the loop, under a handler that aborts them after 5 ms and
 repeats them in the reader thread; other reads run in the reader thread, searches in a thread of their own.
 One writer thread commits all waiting calls as one transaction (group commit, without waiting for more to
-come), each call in its own savepoint. PostgreSQL: the same threads, but a transaction per call; the server
-groups the commits of several processes. Four writer threads wrote no more and made the loop wait for them
-(hot page's p99 135 ms against 10 ms).
+come), each call in its own savepoint. PostgreSQL: the same threads, but a transaction per call; one flush to the
+disk makes all waiting ones durable (postgresql_writer.py). Four writer threads wrote no more and made the loop
+wait for them (hot page's p99 135 ms against 10 ms).
 
 A write is answered only after COMMIT. If COMMIT fails, every call of its group fails with Busy. Events are
 passed to `publish` in the loop before the answer, so that the writer reads its own writes.
@@ -26,7 +26,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from stormpetrel import clock
 from stormpetrel.cpu import CpuMeter, current_meter
-from stormpetrel.errors import Busy, EnvironmentFailure, Invalid, OutcomeUnknown, Refusal
+from stormpetrel.errors import Busy
 from stormpetrel.model.event import Event
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.storage.engine.calls import Completions, Outcome, WriteCall, WriteQueue
@@ -39,14 +39,13 @@ from stormpetrel.storage.engine.connection import (
     sqlite_path,
 )
 from stormpetrel.storage.engine.failures import (
-    cannot_be_stored,
+    for_caller,
     past_its_time,
     server_gone,
     store_failed,
-    to_be_repeated,
 )
 from stormpetrel.storage.engine.newest import newest_ms
-from stormpetrel.storage.engine.outcome import was_committed
+from stormpetrel.storage.engine.postgresql_writer import GROUP_CALLS, GROUP_S, PostgresqlWriter
 from stormpetrel.storage.engine.slots import take_slot
 
 P = ParamSpec("P")
@@ -68,13 +67,7 @@ WAITING_PER_ASKER = 2
 TOO_BROAD = "This search took too long and was stopped. Please look for rarer words, or within fewer days"
 HANDLER_STEPS = 1000
 """SQLite machine instructions between two checks of the clock; about 20 µs."""
-GROUP_CALLS = 128
-"""Maximum of calls in one commit: it bounds how long another process's writer waits for the lock."""
-GROUP_S = 0.05
-"""Maximum time that a group spends on calls before it commits."""
 CLOCK_SLACK_S = 60
-RETRIES = 3
-"""Retries of a PostgreSQL transaction that met a concurrent one (a deadlock, the same row made twice)."""
 
 Read = Callable[Concatenate[Connection, P], T]
 _Reads = deque[
@@ -129,7 +122,10 @@ class Database:
         self._ids.go_on_after(_newest_ms(reader))
         self._start(self._read_loop, "reader", reader)
         self._start(self._slow_loop, "searcher", searcher)
-        self._start(self._group_loop if sqlite else self._single_loop, "writer", writer)
+        if isinstance(writer, PostgresqlConnection):
+            self._start(self._postgresql_loop, "writer", writer)
+        else:
+            self._start(self._group_loop, "writer", writer)
 
     def _start(self, target: Callable[[Any], None], name: str, connection: StoreConnection) -> None:
         thread = threading.Thread(target=target, args=(connection,), name=name, daemon=True)
@@ -187,7 +183,7 @@ class Database:
             if isinstance(error, sqlite3.OperationalError) and "interrupted" in str(error):
                 self.aborted_hot_reads += 1
                 return False, None
-            raise _for_caller(error, "The database cannot be read right now") from error
+            raise for_caller(error, "The database cannot be read right now") from error
 
     def _inline_over(self) -> bool:
         return time.perf_counter() > self._inline_until_s
@@ -273,7 +269,7 @@ class Database:
                     error = Busy(TOO_BROAD)
                     error.__cause__ = raised
                 else:
-                    error = _for_caller(raised, "The database cannot be read right now")
+                    error = for_caller(raised, "The database cannot be read right now")
             if meter is not None:
                 meter.add(clock_s() - began_s)
             self._completions.add([(future, result, error, [])])
@@ -347,7 +343,7 @@ class Database:
                     with connection.savepoint():
                         result = call.fn(connection, *call.args, **call.kwargs)
                 except Exception as raised:  # belongs to this caller alone; the group goes on
-                    answers.append((call.future, None, _for_caller(raised, None), []))
+                    answers.append((call.future, None, for_caller(raised, None), []))
                     if not connection.raw.in_transaction:
                         # If the disk is full, SQLite undoes the whole transaction: no call's change remains.
                         raise sqlite3.OperationalError("the transaction was rolled back") from raised
@@ -372,56 +368,16 @@ class Database:
             ]
         return answers
 
-    def _single_loop(self, connection: StoreConnection) -> None:
-        while True:
-            call = self._next_call(wait=True)
-            if call is None:
-                connection.close()
-                return
-            result, error, events = None, None, []
-            for attempt in range(RETRIES + 1):
-                begun = False
-                try:
-                    if getattr(connection.raw, "closed", False):
-                        connection = connect(self.url, ids=self._ids)
-                        self._keep_slot()
-                    connection.events = []
-                    connection.begin()
-                    begun = True
-                    try:
-                        result = call.fn(connection, *call.args, **call.kwargs)
-                    except BaseException:
-                        connection.rollback()
-                        raise
-                    self._commit(connection)
-                    error, events = None, connection.events
-                    break
-                except Exception as raised:  # every error goes to the caller, who waits in the loop
-                    error = _for_caller(raised, None)
-                    if to_be_repeated(raised):
-                        log.info(
-                            "a write conflicted with another one; retrying (%d of %d)", attempt + 1, RETRIES
-                        )
-                        continue
-                    # The server went away before anything was done: try once more, on a new connection.
-                    away = server_gone(raised) and getattr(connection.raw, "closed", False)
-                    if begun or attempt or not away:
-                        break
-            self._completions.add([(call.future, result, error, events)])
-
-    def _commit(self, connection: StoreConnection) -> None:
-        """Commit. If no answer comes, find out the outcome: raise only if it was undone or is unknown."""
-        try:
-            connection.commit()
-        except Exception as error:
-            if not (server_gone(error) and getattr(connection.raw, "closed", False)):
-                raise
-            assert isinstance(connection, PostgresqlConnection)
-            committed = was_committed(self.url, connection.transaction_id)
-            if committed is None:
-                raise OutcomeUnknown from error
-            if not committed:
-                raise
+    def _postgresql_loop(self, connection: PostgresqlConnection) -> None:
+        PostgresqlWriter(
+            connection,
+            url=self.url,
+            ids=self._ids,
+            next_call=self._next_call,
+            is_waiting=self._writes.__len__,
+            completions=self._completions,
+            keep_slot=self._keep_slot,
+        ).run()
 
     def _keep_slot(self) -> None:
         """Renew the slot of ids after the server was away: the lock was lost and may be another process's."""
@@ -445,17 +401,3 @@ def _newest_ms(connection: StoreConnection) -> int:
             "the system clock is %d s behind the newest row of the database: correct it (NTP)", behind_s
         )
     return found
-
-
-def _for_caller(raised: Exception, busy_text: str | None) -> Exception:
-    """Turn a store failure into Busy and an invalid value into Invalid; return other errors unchanged."""
-    if cannot_be_stored(raised):
-        invalid = Invalid("The request holds characters or numbers that cannot be stored")
-        invalid.__cause__ = raised
-        return invalid
-    if isinstance(raised, Refusal) or not (store_failed(raised) or isinstance(raised, EnvironmentFailure)):
-        return raised
-    log.error("the database failed: %s", raised)
-    busy = Busy(busy_text)
-    busy.__cause__ = raised
-    return busy

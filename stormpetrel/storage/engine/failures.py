@@ -3,9 +3,14 @@ SQLite users need not import it."""
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import sys
 from typing import Any
+
+from stormpetrel.errors import Busy, EnvironmentFailure, Invalid, Refusal
+
+log = logging.getLogger(__name__)
 
 
 def _psycopg() -> Any:
@@ -61,3 +66,17 @@ def cannot_be_stored(error: BaseException) -> bool:
     if driver is not None and isinstance(error, driver.DataError):
         return True
     return isinstance(error, UnicodeEncodeError | OverflowError)
+
+
+def for_caller(raised: Exception, busy_text: str | None) -> Exception:
+    """Turn a store failure into Busy and an invalid value into Invalid; return other errors unchanged."""
+    if cannot_be_stored(raised):
+        invalid = Invalid("The request holds characters or numbers that cannot be stored")
+        invalid.__cause__ = raised
+        return invalid
+    if isinstance(raised, Refusal) or not (store_failed(raised) or isinstance(raised, EnvironmentFailure)):
+        return raised
+    log.error("the database failed: %s", raised)
+    busy = Busy(busy_text)
+    busy.__cause__ = raised
+    return busy

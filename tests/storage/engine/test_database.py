@@ -21,12 +21,12 @@ from stormpetrel.storage.engine import database as module
 from stormpetrel.storage.engine.connection import Connection
 from stormpetrel.storage.engine.database import (
     MAX_WAITING_SLOW,
-    RETRIES,
     TOO_BROAD,
     WAITING_PER_ASKER,
     Database,
 )
 from stormpetrel.storage.engine.hot import hot
+from stormpetrel.storage.engine.postgresql_writer import RETRIES
 from stormpetrel.storage.engine.statement import Statement
 from tests.storage.notes import add, ids, ids_at, outcome, run
 

@@ -1,0 +1,129 @@
+"""Writes on PostgreSQL in groups: each is answered as it ended, once it is durable, and changes no other."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import psycopg
+import pytest
+
+from stormpetrel.errors import Busy, Forbidden, Invalid
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.database import Database
+from tests.storage.notes import INSERT, add, ids_at, make_table, run
+from tests.storage.relay import relayed
+
+
+@pytest.mark.parametrize("fate", ["answer", "request"])
+def test_each_write_of_a_group_is_answered_as_it_ended(postgresql_url: str, fate: str) -> None:
+    answered: list[int | BaseException] = []
+
+    async def body(database: Database) -> None:
+        await database.write(add, note_id=1_000)
+        relay.cut = fate
+        # The first of them commits without waiting for the disk, while the others wait.
+        answered.extend(
+            await asyncio.gather(
+                *(database.write(add, note_id=number) for number in range(60)), return_exceptions=True
+            )
+        )
+        await database.write(add, note_id=2_000)
+
+    with relayed(postgresql_url) as (relay, url):
+        run(url, body)
+    acknowledged = [note_id for note_id in answered if isinstance(note_id, int)]
+    refused = [error for error in answered if isinstance(error, Busy)]
+    assert len(acknowledged) + len(refused) == 60
+    assert len(refused) == (1 if fate == "request" else 0)
+    assert ids_at(postgresql_url) == sorted([*acknowledged, 1_000, 2_000])
+
+
+def test_a_write_that_fails_takes_no_other_of_its_group_with_it(postgresql_url: str) -> None:
+    make_table(postgresql_url)
+
+    def add_later(connection: Connection, *, note_id: int) -> int:
+        connection.run_later(INSERT, id=note_id, text="")
+        return note_id
+
+    def refuse(connection: Connection) -> int:
+        connection.run_later(INSERT, id=500, text="")
+        raise Forbidden
+
+    def change_nothing(connection: Connection) -> int:
+        return -1
+
+    answered: list[int | BaseException] = []
+
+    async def body() -> None:
+        database = Database(postgresql_url)
+        await database.open()
+        try:
+            writes = [database.write(add_later, note_id=number) for number in (1, 2, 1, 3, 10**30, 4)]
+            writes += [database.write(refuse), database.write(change_nothing), database.write(refuse)]
+            answered.extend(await asyncio.gather(*writes, return_exceptions=True))
+        finally:
+            await database.close()
+
+    asyncio.run(body())
+    assert ids_at(postgresql_url) == [1, 2, 3, 4]
+    assert [one for one in answered if isinstance(one, int)] == [1, 2, 3, 4, -1]
+    assert [type(one) for one in answered if not isinstance(one, int)][1:] == [Invalid, Forbidden, Forbidden]
+
+
+def test_a_group_whose_last_connection_was_ended_by_the_server_is_answered_as_it_ended(
+    postgresql_url: str,
+) -> None:
+    answered: list[int | BaseException] = []
+
+    def end_connection(connection: Connection) -> None:
+        """Have the server end this connection, as an operator or a restart does."""
+        connection.run(INSERT, id=5_000, text="")
+        with psycopg.connect(postgresql_url, autocommit=True) as other:
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'stormpetrel' "
+                "AND state = 'idle in transaction'"
+            )
+        connection.run(INSERT, id=5_001, text="")
+
+    async def body(database: Database) -> None:
+        writes = [database.write(add, note_id=number) for number in range(20)]
+        answered.extend(
+            await asyncio.gather(
+                *writes,
+                database.write(end_connection),
+                database.write(add, note_id=20),
+                return_exceptions=True,
+            )
+        )
+
+    run(postgresql_url, body)
+    assert ids_at(postgresql_url) == list(range(21))
+    assert isinstance(answered.pop(20), Busy)
+    assert answered == list(range(21))
+
+
+def test_a_write_waits_for_no_further_ones(postgresql_url: str) -> None:
+    make_table(postgresql_url)
+    go_on = threading.Event()
+
+    def wait(connection: Connection) -> None:
+        connection.run(INSERT, id=2, text="")
+        assert go_on.wait(10)
+
+    async def body() -> None:
+        database = Database(postgresql_url)
+        await database.open()
+        try:
+            assert await database.write(add, note_id=1) == 1
+            waiting = asyncio.ensure_future(database.write(wait))
+            await asyncio.sleep(0)
+            # It was not flushed with a later write: it was answered before there was one.
+            assert ids_at(postgresql_url) == [1]
+            go_on.set()
+            await waiting
+        finally:
+            await database.close()
+
+    asyncio.run(body())
+    assert ids_at(postgresql_url) == [1, 2]
