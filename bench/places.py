@@ -32,9 +32,15 @@ class Place:
 
     def workers(self) -> list[int]:
         """Return the pids of the web workers that are alive."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        names = {int(pid): Path(f"/proc/{pid}/comm").read_text() for pid in children}
-        return [pid for pid, name in names.items() if name.startswith("petrel-web-")]
+        return workers_of(self.pid)
+
+    def metrics(self) -> str:
+        """Return the watch's metrics."""
+        with _OPENER.open(
+            f"http://127.0.0.1:{self.environ['STORMPETREL_STATUS_PORT']}/metrics", timeout=10
+        ) as answer:
+            text: bytes = answer.read()
+        return text.decode()
 
     def get(self, path: str, *, token: str = "") -> bytes:
         """Return the body of a GET."""
@@ -49,6 +55,13 @@ class Place:
         command = [*STORMPETREL, "token", username, "--scopes", "read write"]
         done = subprocess.run(command, env=self.environ, check=True, capture_output=True, text=True)
         return done.stdout.split()[-1]
+
+
+def workers_of(supervisor: int) -> list[int]:
+    """Return the pids of a supervisor's web workers that are alive."""
+    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+    names = {int(pid): Path(f"/proc/{pid}/comm").read_text() for pid in children}
+    return [pid for pid, name in names.items() if name.startswith("petrel-web-")]
 
 
 @contextmanager
