@@ -245,7 +245,7 @@ class WebApplication:
                 tokens.mark_unknown(token_hash, request.at_s)
             return None
         if self.site.access_freshness.is_current(began):
-            tokens.put(token_hash, _entry(access, request.at_s))
+            tokens.put(token_hash, token_entry(access, request.at_s))
         return access
 
     async def _session(self, request: Request, session_id: int) -> Access | None:
@@ -264,7 +264,7 @@ class WebApplication:
                 tokens.mark_ended(session_id)
             return None
         if self.site.access_freshness.is_current(began):
-            tokens.put(key, _entry(access, request.at_s))
+            tokens.put(key, token_entry(access, request.at_s))
         return access
 
     def _authorise(self, request: Request, route: Route) -> None:
@@ -356,8 +356,8 @@ class WebApplication:
                 headers.append((b"vary", b"Authorization" if is_api else b"Cookie"))
 
 
-def _entry(access: Access, at_s: float) -> TokenEntry:
-    """Return the shield's entry of a credential."""
+def token_entry(access: Access, at_s: float) -> TokenEntry:
+    """Return the shield's entry of a credential that was looked up at `at_s`, on the monotonic clock."""
     return TokenEntry(
         access.account_id,
         access.created_at_ms,

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import time
 from typing import Any
 
 from stormpetrel import clock
@@ -25,7 +26,7 @@ from stormpetrel.control.reporter import Reporter
 from stormpetrel.edge.server import EdgeServer
 from stormpetrel.edge.worker import EdgeParts, EdgeWorker
 from stormpetrel.errors import Busy, EnvironmentFailure
-from stormpetrel.http.application import WebApplication
+from stormpetrel.http.application import WebApplication, token_entry
 from stormpetrel.http.passwords import Passwords
 from stormpetrel.http.routing import BodySize, Router
 from stormpetrel.http.site import Site
@@ -67,6 +68,8 @@ FORM_BYTES = 65_536
 """Size of a form's fields without its files."""
 TOKENS_AT_ONCE = 5_000
 """Tokens that a query loads at the start."""
+WARM_TOKENS = 20_000
+"""So many of the newest are not looked up again for the first minute: some 15 MB."""
 ROUTES = (*API_ROUTES, *WEB_ROUTES)
 
 
@@ -194,16 +197,26 @@ async def run(
 
 
 async def _load_tokens(site: Site) -> None:
-    """Load the index of members' tokens before the first request, so that members do not count as strangers."""
+    """Load the members' tokens before the first request, so that members do not count as strangers.
+
+    The newest are loaded as if they had been looked up; of the others, the index holds the account.
+    """
     tokens: list[tuple[bytes, int, int]] = []
     below_id = MAX_ID
     try:
         while len(tokens) < TOKENS_CAPACITY:
+            began = site.access_freshness.begin()
             found = await site.database.read(newest_tokens, below_id=below_id, count=TOKENS_AT_ONCE)
-            tokens += [row[1:] for row in found]
+            is_warm = len(tokens) < WARM_TOKENS and site.access_freshness.is_current(began)
+            at_s = time.monotonic()
+            for token_hash, access in found:
+                if access.account_id is not None:
+                    tokens.append((token_hash, access.account_id, access.created_at_ms))
+                    if is_warm:
+                        site.tokens.put(token_hash, token_entry(access, at_s))
             if len(found) < TOKENS_AT_ONCE:
                 break
-            below_id = found[-1][0]
+            below_id = found[-1][1].token_id
     except Busy as error:
         _log.warning("tokens could not be loaded, so each is looked up first: %s", error.safe_text)
     site.tokens.index.fill(tokens)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stormpetrel.model.access import SCOPES, Access, Authorised, SignedIn, expand
 from stormpetrel.model.account import Role
-from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.connection import Connection, Row
 from stormpetrel.storage.engine.statement import sql
 
 # A suspended or not yet approved account has no access; an application's own token has no account. An app
@@ -40,8 +40,11 @@ _ADD_TOKEN = sql(
 # Of active accounts alone: until its address is confirmed, an account counts as a stranger.
 _NEWEST_TOKENS = sql(
     """
-    SELECT t.id, t.token_hash, t.account_id, t.created_at_ms
-    FROM tokens t JOIN accounts a ON a.id = t.account_id AND a.state = 'active'
+    SELECT t.id, t.account_id, t.application_id, t.scopes, t.created_at_ms, u.role, a.state, app.name, t.token_hash
+    FROM tokens t
+    JOIN accounts a ON a.id = t.account_id AND a.state = 'active'
+    JOIN users u ON u.account_id = t.account_id
+    LEFT JOIN applications app ON app.id = t.application_id
     WHERE t.id < :below_id ORDER BY t.id DESC LIMIT :count
     """
 )
@@ -80,8 +83,11 @@ _EVERY_SCOPE = frozenset(SCOPES)
 def access_by_token_hash(connection: Connection, *, token_hash: bytes) -> Access | None:
     """Return the token's access; None if there is none, or if its account has no access (any more)."""
     row = connection.one(_BY_TOKEN, token_hash=token_hash)
-    if row is None:
-        return None
+    return None if row is None else _access(row)
+
+
+def _access(row: Row) -> Access:
+    """Return the access of a row of _BY_TOKEN or _NEWEST_TOKENS."""
     scopes = tuple(row[3].split())
     return Access(
         token_id=row[0],
@@ -135,10 +141,10 @@ def add_token(
     )
 
 
-def newest_tokens(connection: Connection, *, below_id: int, count: int) -> list[tuple[int, bytes, int, int]]:
-    """Return id, SHA-256, account and creation (ms since 1970) of active accounts' tokens, newest first."""
+def newest_tokens(connection: Connection, *, below_id: int, count: int) -> list[tuple[bytes, Access]]:
+    """Return SHA-256 and access of active accounts' tokens with a smaller id, newest first."""
     rows = connection.all(_NEWEST_TOKENS, below_id=below_id, count=count)
-    return [(row[0], row[1], row[2], row[3]) for row in rows]
+    return [(row[8], _access(row)) for row in rows]
 
 
 def token_owner(connection: Connection, *, token_hash: bytes) -> tuple[int, int | None] | None:

@@ -5,6 +5,7 @@ Each look is a new connection, which the kernel gives to either of the two worke
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -26,9 +27,14 @@ from stormpetrel.model.event import (
     PostDeleted,
     RelationshipChanged,
 )
+from stormpetrel.model.moderation import COMMAND_LINE
+from stormpetrel.roles import web as module
 from stormpetrel.roles.web import Memory
+from stormpetrel.rules import access, moderation
 from stormpetrel.shield.identify import TokenEntry, TokenTable
+from stormpetrel.storage.engine.database import Database
 from tests.people import Person, Place
+from tests.store import Store
 
 LOOKS = 12
 """New connections per look. All of them reach the same worker once in 2,048 times."""
@@ -289,3 +295,46 @@ def test_which_credentials_an_event_ends() -> None:
     assert known(AccessChanged(1, b"a")) == ({b"b", b"c"}, False)
     assert known(AccessChanged(1)) == ({b"c"}, False)
     assert known(AllChanged()) == (set(), False)
+
+
+def test_a_worker_knows_the_tokens_of_active_members_from_its_first_request_on(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TOKENS_AT_ONCE", 2)
+    monkeypatch.setattr(module, "WARM_TOKENS", 3)
+    people = [store.person() for _ in range(6)]
+    for number, person in enumerate(people):
+        store.do(
+            access.create_token,
+            account_id=person,
+            application_id=None,
+            scopes=("read",),
+            token_hash=bytes([number]) * 32,
+            now_ms=store.now_ms,
+        )
+    store.do(moderation.suspend, COMMAND_LINE, account_id=people[5], reason="x", now_ms=store.now_ms)
+    tokens = TokenTable()
+
+    async def body() -> None:
+        database = Database(store.url)
+        await database.open()
+        try:
+            await module._load_tokens(
+                SimpleNamespace(database=database, tokens=tokens, access_freshness=Freshness())  # type: ignore[arg-type]
+            )
+        finally:
+            await database.close()
+
+    asyncio.run(body())
+    found = [tokens.get(bytes([number]) * 32, 0.0) for number in range(6)]
+    assert [entry and entry.account_id for entry in found] == [*people[:5], None]
+    # The newest count as looked up; the others queue as their account until they are.
+    now_s = time.monotonic()
+    assert [entry is not None and entry.is_fresh(now_s) for entry in found] == [
+        False,
+        True,
+        True,
+        True,
+        True,
+        False,
+    ]
