@@ -83,7 +83,10 @@ class AccountChanged(msgspec.Struct, frozen=True, tag="account"):
 
 
 class RelationshipChanged(msgspec.Struct, frozen=True, tag="relationship"):
-    """Follow, block or mute between the two changed: cached home lists of both are invalid."""
+    """A follow, a request to follow, a block, a mute, a note or an endorsement between the two changed.
+
+    Cached home lists of both are invalid.
+    """
 
     account_id: int
     other_id: int
@@ -94,6 +97,22 @@ class Notified(msgspec.Struct, frozen=True, tag="notified"):
 
     account_id: int
     notification_id: int
+
+
+class NotificationsRemoved(msgspec.Struct, frozen=True, tag="notifications_removed"):
+    """Notifications of the account were removed: it dismissed them, or what they tell of was undone."""
+
+    account_id: int
+
+
+class MarkersMoved(msgspec.Struct, frozen=True, tag="markers"):
+    """The account has read further in a timeline or its notifications."""
+
+    account_id: int
+
+
+class InstanceChanged(msgspec.Struct, frozen=True, tag="instance"):
+    """Rules or texts of the instance changed."""
 
 
 class ConversationChanged(msgspec.Struct, frozen=True, tag="conversation"):
@@ -165,6 +184,9 @@ Event = (
     | AccountChanged
     | RelationshipChanged
     | Notified
+    | NotificationsRemoved
+    | MarkersMoved
+    | InstanceChanged
     | ConversationChanged
     | ListChanged
     | FiltersChanged

@@ -15,7 +15,6 @@ from stormpetrel.model.visibility import may_see
 from stormpetrel.rules import conversations, media, notifications, polls, posts
 from stormpetrel.rules.languages import clean_language
 from stormpetrel.storage import edits as stored
-from stormpetrel.storage import notifications as stored_notifications
 from stormpetrel.storage import outbox
 from stormpetrel.storage import polls as stored_polls
 from stormpetrel.storage import posts as stored_posts
@@ -179,7 +178,7 @@ def _address(connection: Connection, old: Post, new: Post, *, now_ms: int) -> No
     if gone:
         stored.remove_mentions(connection, post_id=new.id, account_ids=gone)
         for account_id in gone:
-            stored_notifications.forget(
+            notifications.withdraw(
                 connection,
                 account_id=account_id,
                 kind=Kind.MENTION,
@@ -232,7 +231,7 @@ def notify_boosters(
         if not may_see(facts, reader_id=booster_id):
             continue
         # Keep one notification per post, however often it is edited; the newest edit moves it to the top.
-        stored_notifications.forget(
+        notifications.withdraw(
             connection,
             account_id=booster_id,
             kind=Kind.UPDATE,

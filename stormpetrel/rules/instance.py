@@ -8,6 +8,7 @@ from stormpetrel.audience.periods import periods_at
 from stormpetrel.errors import Invalid, NotFound
 from stormpetrel.model.account import Account, AccountState, ascii_domain, email_problem
 from stormpetrel.model.characters import is_too_long, trimmed
+from stormpetrel.model.event import InstanceChanged
 from stormpetrel.model.moderation import (
     MAX_ANNOUNCEMENT,
     MAX_HINT,
@@ -142,6 +143,7 @@ def set_text(connection: Connection, actor: Moderator, *, name: str, text: str, 
         raise Invalid(f"Unknown text {name!r} (known: {', '.join(TEXT_NAMES)})")
     said = _written(text, most=MAX_TEXT, name="Text")
     stored.put_text(connection, name=name, text=said, now_ms=now_ms)
+    connection.tell(InstanceChanged())
     note(connection, actor, Act.TEXTS, reason=f"{name} {'changed' if said else 'withdrawn'}", now_ms=now_ms)
 
 
@@ -156,6 +158,7 @@ def add_rule(connection: Connection, actor: Moderator, *, text: str, hint: str, 
         raise Invalid(f"Validation failed: Too many rules (maximum is {MAX_RULES})")
     rule_id = connection.new_id(now_ms)
     stored.insert_rule(connection, id=rule_id, text=said, hint=explained)
+    connection.tell(InstanceChanged())
     note(connection, actor, Act.TEXTS, reason=f"rule added: {said}", now_ms=now_ms)
     return rule_id
 
@@ -167,6 +170,7 @@ def remove_rule(connection: Connection, actor: Moderator, *, rule_id: int, now_m
     if gone is None:
         raise NotFound("Rule not found")
     stored.delete_rule(connection, rule_id=rule_id)
+    connection.tell(InstanceChanged())
     note(connection, actor, Act.TEXTS, reason=f"rule removed: {gone.text}", now_ms=now_ms)
 
 

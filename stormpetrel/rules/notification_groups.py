@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from stormpetrel.errors import NotFound
+from stormpetrel.model.event import NotificationsRemoved
 from stormpetrel.model.notification import (
     GROUPED,
     UNGROUPED,
@@ -142,6 +143,7 @@ def dismiss_group(connection: Connection, *, account_id: int, key: str) -> None:
             stored.delete(connection, account_id=account_id, notification_id=notification_id)
         case _:
             return
+    connection.tell(NotificationsRemoved(account_id))
 
 
 def unread_count(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stormpetrel.errors import Invalid, NotFound
-from stormpetrel.model.event import Notified
+from stormpetrel.model.event import MarkersMoved, NotificationsRemoved, Notified
 from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.notification import Kind, Marker, Notification
 from stormpetrel.model.page import Page
@@ -107,11 +107,29 @@ def dismiss(connection: Connection, *, account_id: int, notification_id: int) ->
     """Delete one of the account's notifications. Raise NotFound for those of other accounts."""
     if not stored.delete(connection, account_id=account_id, notification_id=notification_id):
         raise NotFound
+    connection.tell(NotificationsRemoved(account_id))
 
 
 def clear(connection: Connection, *, account_id: int) -> None:
     """Delete all notifications of the account."""
     stored.clear(connection, account_id=account_id)
+    connection.tell(NotificationsRemoved(account_id))
+
+
+def withdraw(
+    connection: Connection, *, account_id: int, kind: Kind, from_account_id: int, post_id: int | None = None
+) -> None:
+    """Delete the account's notification of an action that was undone."""
+    stored.forget(
+        connection, account_id=account_id, kind=kind, from_account_id=from_account_id, post_id=post_id
+    )
+    connection.tell(NotificationsRemoved(account_id))
+
+
+def withdraw_between(connection: Connection, *, account_id: int, from_account_id: int) -> None:
+    """Delete all notifications that the account has from the other."""
+    stored.forget_between(connection, account_id=account_id, from_account_id=from_account_id)
+    connection.tell(NotificationsRemoved(account_id))
 
 
 @hot
@@ -139,6 +157,7 @@ def set_marker(
     stored.put_marker(
         connection, account_id=account_id, timeline=timeline, last_read_id=last_read_id, now_ms=now_ms
     )
+    connection.tell(MarkersMoved(account_id))
     return stored.markers(connection, account_id=account_id, timelines=[timeline])[0]
 
 

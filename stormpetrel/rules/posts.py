@@ -30,7 +30,6 @@ from stormpetrel.model.visibility import Facts, may_list, may_see
 from stormpetrel.rules import conversations, media, notifications, polls, quotas
 from stormpetrel.rules.languages import clean_language
 from stormpetrel.storage import accounts, outbox, relationships
-from stormpetrel.storage import notifications as stored_notifications
 from stormpetrel.storage import posts as stored
 from stormpetrel.storage.engine.connection import Connection
 from stormpetrel.storage.engine.hot import hot
@@ -434,7 +433,7 @@ def unboost(connection: Connection, *, account_id: int, post_id: int, now_ms: in
     if not is_hidden(accounts.state(connection, account_id=account_id)):
         stored.add_boosts(connection, post_id=original.id, delta=-1)
     accounts.add_post_count(connection, account_id=account_id, delta=-1)
-    stored_notifications.forget(
+    notifications.withdraw(
         connection,
         account_id=original.author_id,
         kind=Kind.BOOST,

@@ -11,7 +11,6 @@ from stormpetrel.model.post import (
 )
 from stormpetrel.rules import notifications, posts
 from stormpetrel.storage import accounts
-from stormpetrel.storage import notifications as stored_notifications
 from stormpetrel.storage import posts as stored
 from stormpetrel.storage.engine.connection import Connection
 
@@ -95,7 +94,7 @@ def unfavourite(connection: Connection, *, account_id: int, post_id: int, now_ms
         posts.require_visible(connection, reader_id=account_id, post_id=found.id, now_ms=now_ms)
         return
     stored.add_favourites(connection, post_id=found.id, delta=-1)
-    stored_notifications.forget(
+    notifications.withdraw(
         connection,
         account_id=found.author_id,
         kind=Kind.FAVOURITE,

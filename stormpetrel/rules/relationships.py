@@ -16,7 +16,6 @@ from stormpetrel.model.relationship import Relationship
 from stormpetrel.rules import lists, notifications, quotas
 from stormpetrel.rules.languages import clean_language
 from stormpetrel.storage import accounts
-from stormpetrel.storage import notifications as stored_notifications
 from stormpetrel.storage import relationships as stored
 from stormpetrel.storage.engine.connection import Connection
 from stormpetrel.storage.engine.hot import hot
@@ -104,6 +103,7 @@ def follow(
                 languages=languages or (),
             )
             if asked:
+                connection.tell(RelationshipChanged(follower_id, followed_id))
                 notifications.notify(
                     connection,
                     account_id=followed_id,
@@ -198,7 +198,7 @@ def _end_follow(connection: Connection, *, follower_id: int, followed_id: int) -
         # Lists and endorsements may contain followed accounts only.
         lists.forget(connection, account_id=follower_id, member_id=followed_id)
         stored.unendorse(connection, account_id=follower_id, target_id=followed_id)
-        stored_notifications.forget(
+        notifications.withdraw(
             connection, account_id=followed_id, kind=Kind.FOLLOW, from_account_id=follower_id
         )
     _end_request(connection, follower_id=follower_id, followed_id=followed_id)
@@ -207,9 +207,10 @@ def _end_follow(connection: Connection, *, follower_id: int, followed_id: int) -
 def _end_request(connection: Connection, *, follower_id: int, followed_id: int) -> bool:
     ended = stored.delete_request(connection, follower_id=follower_id, followed_id=followed_id)
     if ended:
-        stored_notifications.forget(
+        notifications.withdraw(
             connection, account_id=followed_id, kind=Kind.FOLLOW_REQUEST, from_account_id=follower_id
         )
+        connection.tell(RelationshipChanged(follower_id, followed_id))
     return ended
 
 
@@ -280,8 +281,8 @@ def block(connection: Connection, *, account_id: int, target_id: int, now_ms: in
     _end_follow(connection, follower_id=account_id, followed_id=target_id)
     _end_follow(connection, follower_id=target_id, followed_id=account_id)
     stored.insert_block(connection, id=connection.new_id(now_ms), account_id=account_id, target_id=target_id)
-    stored_notifications.forget_between(connection, account_id=account_id, from_account_id=target_id)
-    stored_notifications.forget_between(connection, account_id=target_id, from_account_id=account_id)
+    notifications.withdraw_between(connection, account_id=account_id, from_account_id=target_id)
+    notifications.withdraw_between(connection, account_id=target_id, from_account_id=account_id)
     connection.tell(RelationshipChanged(account_id, target_id))
     return _one(connection, reader_id=account_id, account_id=target_id, now_ms=now_ms)
 
@@ -376,6 +377,7 @@ def note(connection: Connection, *, account_id: int, target_id: int, note: str, 
     if is_too_long(text, MAX_ACCOUNT_NOTE):
         raise Invalid(f"Validation failed: Comment is too long (maximum is {MAX_ACCOUNT_NOTE} characters)")
     stored.put_note(connection, account_id=account_id, target_id=target_id, note=text)
+    connection.tell(RelationshipChanged(account_id, target_id))
     return _one(connection, reader_id=account_id, account_id=target_id, now_ms=now_ms)
 
 
@@ -390,6 +392,7 @@ def endorse(connection: Connection, *, account_id: int, target_id: int, now_ms: 
     ):
         raise Invalid(f"Validation failed: You can endorse at most {MAX_ENDORSEMENTS} people")
     stored.endorse(connection, id=connection.new_id(now_ms), account_id=account_id, target_id=target_id)
+    connection.tell(RelationshipChanged(account_id, target_id))
     return _one(connection, reader_id=account_id, account_id=target_id, now_ms=now_ms)
 
 
@@ -398,6 +401,7 @@ def unendorse(connection: Connection, *, account_id: int, target_id: int, now_ms
     if accounts.state(connection, account_id=target_id) is None:
         raise NotFound
     stored.unendorse(connection, account_id=account_id, target_id=target_id)
+    connection.tell(RelationshipChanged(account_id, target_id))
     return _one(connection, reader_id=account_id, account_id=target_id, now_ms=now_ms)
 
 

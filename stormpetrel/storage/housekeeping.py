@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stormpetrel.model.event import AccessChanged, RelationshipChanged
+from stormpetrel.model.event import AccessChanged, NotificationsRemoved, RelationshipChanged
 from stormpetrel.storage.engine.connection import Connection
 from stormpetrel.storage.engine.statement import sql
 
@@ -41,7 +41,8 @@ _SESSIONS = sql(
 )
 _NOTIFICATIONS = sql(
     """DELETE FROM notifications WHERE id IN (
-        SELECT id FROM notifications WHERE id < :before_id ORDER BY id LIMIT :count)"""
+        SELECT id FROM notifications WHERE id < :before_id ORDER BY id LIMIT :count)
+    RETURNING account_id"""
 )
 _APP_TOKENS = sql(
     """DELETE FROM tokens WHERE id IN (
@@ -100,8 +101,11 @@ def remove_old_sessions(connection: Connection, *, before_id: int, count: int) -
 
 
 def remove_old_notifications(connection: Connection, *, before_id: int, count: int) -> int:
-    """Remove the oldest notifications; return how many, at most `count`."""
-    return connection.run(_NOTIFICATIONS, before_id=before_id, count=count)
+    """Remove the oldest notifications, and publish that; return how many, at most `count`."""
+    rows = connection.all(_NOTIFICATIONS, before_id=before_id, count=count)
+    for account_id in {row[0] for row in rows}:
+        connection.tell(NotificationsRemoved(account_id))
+    return len(rows)
 
 
 def remove_old_app_tokens(connection: Connection, *, before_id: int, count: int) -> int:
