@@ -58,6 +58,8 @@ Node.js limits chunk extensions to the same size (CVE-2024-22019)."""
 MIN_CHUNK_BYTES = 64
 """Smaller chunks cost more calls than bytes: past `MAX_SMALL_CHUNKS`, the average must be at least this."""
 MAX_SMALL_CHUNKS = 256
+REPEATED_BYTES = 1536
+"""A message up to this size is read again without parsing if the next one has the same bytes."""
 
 _log = logging.getLogger("stormpetrel.edge")
 _FACTS = frozenset(
@@ -126,6 +128,7 @@ class RequestParser:
         "_raw_body_bytes",
         "_tail",
         "_url",
+        "_whole",
         "body",
         "max_content_bytes",
         "message",
@@ -158,6 +161,8 @@ class RequestParser:
         self._raw_body_bytes = 0
         self._content_bytes = 0
         self._chunks = 0
+        # The bytes of `message`, if they were a whole message that the next one may repeat.
+        self._whole = b""
 
     @property
     def path(self) -> bytes:
@@ -212,6 +217,11 @@ class RequestParser:
     def feed(self, piece: bytes) -> None:
         """Read a piece, as `cut` gave it. Raise MessageError if the message cannot be accepted."""
         phase = self.phase
+        if piece == self._whole and phase is BETWEEN:
+            # Apps poll: the same bytes in the same position mean the same message.
+            self.skipped_bytes = 0
+            return
+        self._whole = b""
         is_too_large = False
         if phase <= HEAD:
             # Only the allowed size of a head reaches the parser.
@@ -240,6 +250,14 @@ class RequestParser:
                 self._failure = HEAD_TOO_LARGE
         if self._failure is not None:
             raise MessageError(self._failure)
+        if phase is BETWEEN and self.phase is BETWEEN and len(piece) <= REPEATED_BYTES:
+            message = self.message
+            if (
+                message is not None
+                and message.keep_alive
+                and not (message.has_body or b"upgrade" in message.facts)
+            ):
+                self._whole = piece
 
     # The callbacks of httptools only record their arguments.
 

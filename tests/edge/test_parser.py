@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from stormpetrel.edge.parser import MAX_CHUNKED_CUTS
+from stormpetrel.edge.parser import BETWEEN, MAX_CHUNKED_CUTS, RequestParser
 from tests.edge.parser_fuzz import (
     CORPUS,
     Coverage,
@@ -81,3 +81,28 @@ def test_more_headers_than_are_read_are_refused_also_with_an_upgrade_among_them(
     many = b"X: y\r\n" * 98
     data = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n" + many + b"Upgrade: websocket\r\n\r\n"
     assert events_of([data]) == [("refused",)]
+
+
+def test_a_message_with_the_bytes_of_the_one_before_is_the_same_message_unparsed() -> None:
+    parser = RequestParser(max_header_bytes=12_000, has_cookie_prefix=False)
+    messages = []
+    for data in (NEXT, NEXT, b"GET /other HTTP/1.1\r\nHost: a\r\n\r\n", NEXT):
+        assert parser.cut(data, 0) == len(data)
+        parser.feed(data)
+        assert parser.phase is BETWEEN
+        messages.append(parser.message)
+    assert messages[0] is messages[1]
+    assert messages[3] is not messages[1]
+    assert [message.path for message in messages if message] == [b"/next", b"/next", b"/other", b"/next"]
+
+
+def test_repeated_messages_give_the_events_of_parsed_ones() -> None:
+    upgrade = b"GET /next HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"
+    closing = b"GET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    with_body = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab"
+    chunked = CHUNKED + b"2\r\nab\r\n0\r\n\r\n"
+    broken = b"GET /next HTTP/1.1\r\n\r\n"
+    rng = random.Random(3)
+    for _ in range(300):
+        pieces = rng.choices([NEXT, NEXT, NEXT, upgrade, closing, with_body, chunked, broken, b"\r\n"], k=6)
+        check(b"".join(pieces), rng)
