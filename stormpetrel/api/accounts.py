@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from stormpetrel.api.json import convert, entities
-from stormpetrel.api.json.render import renderer
+from stormpetrel.api.json.render import keep_finished, renderer
 from stormpetrel.api.paging import (
     ACCOUNTS_DEFAULT,
     ACCOUNTS_MOST,
@@ -61,6 +61,7 @@ async def _credential_account(request: Request) -> Response:
 @answers(entities.CredentialAccount)
 async def verify_credentials(request: Request) -> Response:
     """View the account of the token"""
+    request.keep_finished((request.account_id,))
     return await _credential_account(request)
 
 
@@ -142,6 +143,7 @@ async def show(request: Request) -> Response:
     account_id = request.id()
     body = await renderer(request).account(account_id)
     request.keep_hot(f"account:{account_id}")
+    request.keep_finished((account_id,))
     return Response(body=body)
 
 
@@ -166,6 +168,7 @@ async def lookup(request: Request) -> Response:
     username = local_username(request, request.query(LookupQuery).acct)
     account = await request.site.database.read(account_rules.account_named, username=username)
     request.keep_hot(f"account:{account.id}")
+    request.keep_finished((account.id,))
     return Response(body=await renderer(request).account(account.id))
 
 
@@ -233,7 +236,11 @@ async def statuses(request: Request) -> Response:
         tagged=query.tagged,
     )
     request.keep_hot(f"account:{account_id}")
-    return paged(request, await renderer(request).statuses(ids, reader_id=request.reader_id), ids)
+    body = await renderer(request).statuses(ids, reader_id=request.reader_id)
+    # An edit can add a boosted post to these lists, and no event of the booster tells of that.
+    if not (query.only_media or query.pinned or query.tagged):
+        await keep_finished(request, ids, others=(account_id,), obeys_mutes=True)
+    return paged(request, body, ids)
 
 
 @answers(list[entities.Account], takes=PageQuery, paged=True)

@@ -70,6 +70,8 @@ from stormpetrel.rules import instance as rules
 from stormpetrel.storage.engine.connection import Connection
 from stormpetrel.storage.engine.hot import hot
 
+FINISHED_MS = 1000
+"""How long a member's answer is used again, at most: as long as a cached page is fresh."""
 NODEINFO_SCHEMA = "http://nodeinfo.diaspora.software/ns/schema/2.0"
 
 _LANGUAGE_NAMES = {
@@ -152,6 +154,9 @@ def _about(connection: Connection) -> _About:
 async def _about_and_contact(request: Request) -> tuple[_About, Account | None]:
     about: _About = await request.site.database.read(_about)
     request.keep_hot("instance", ttl_s=COUNTS_S)
+    contact_ids = () if about.contact is None else (about.contact.id,)
+    # The numbers of accounts and posts change by the clock.
+    request.keep_finished(contact_ids, until_ms=request.now_ms + FINISHED_MS)
     if about.contact is None:
         return about, None
     return about, convert.account(about.contact, base_url=request.site.base_url)

@@ -19,7 +19,7 @@ from stormpetrel.api.json.entities import (
     Status,
 )
 from stormpetrel.api.json.notification_details import WITH_DETAILS, details
-from stormpetrel.api.json.render import renderer
+from stormpetrel.api.json.render import keep_finished, renderer
 from stormpetrel.api.notifications import COUNT_DEFAULT, COUNT_MOST, NotificationsQuery, kinds_of
 from stormpetrel.api.paging import ACCOUNTS_DEFAULT, ACCOUNTS_MOST, Id, PageQuery, one_id, page_of
 from stormpetrel.api.shapes import answers
@@ -87,6 +87,12 @@ async def index(request: Request) -> Response:
         from_account_id=one_id(query.account_id, "account_id"),
     )
     response = await _grouped(request, found.groups, partial=query.expand_accounts != "full")
+    newest = [group.newest for group in found.groups]
+    # The details of reports and warnings change without an event.
+    if not any(one.kind in WITH_DETAILS for one in newest):
+        post_ids = [one.post_id for one in newest if one.post_id is not None]
+        account_ids = {account_id for group in found.groups for account_id in group.account_ids}
+        await keep_finished(request, post_ids, others=account_ids, obeys_mutes=True)
     if found.newest_id:
         response.headers.append(page_links(request, newest_id=found.newest_id, oldest_id=found.oldest_id))
     return response
@@ -188,4 +194,5 @@ async def unread_count(request: Request) -> Response:
         grouped=GROUPED if query.grouped_types is None else kinds_of(query.grouped_types),
         from_account_id=one_id(query.account_id, "account_id"),
     )
+    await keep_finished(request, obeys_mutes=True)
     return json(NotificationCount(count=count))

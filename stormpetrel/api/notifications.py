@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from stormpetrel.api.json import convert
@@ -13,7 +15,8 @@ from stormpetrel.api.json.entities import (
     NotificationCount,
     NotificationPolicy,
 )
-from stormpetrel.api.json.render import renderer
+from stormpetrel.api.json.notification_details import WITH_DETAILS
+from stormpetrel.api.json.render import keep_finished, renderer
 from stormpetrel.api.json.view import array
 from stormpetrel.api.paging import (
     ACCOUNTS_DEFAULT,
@@ -28,13 +31,17 @@ from stormpetrel.errors import NotFound
 from stormpetrel.http.paging import paged
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
+from stormpetrel.model import notification as model
 from stormpetrel.model.notification import Kind
 from stormpetrel.rules import notifications as rules
 from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.hot import hot
 
 COUNT_DEFAULT = 100
 COUNT_MOST = 1000
 TIMELINES = ("home", "notifications")
+HOT_NOTIFICATIONS = 40
+"""Up to this many are read on the event loop (storage/engine/database.py: hot)."""
 
 
 class NotificationsQuery(PageQuery, kw_only=True):
@@ -53,7 +60,7 @@ async def index(request: Request) -> Response:
     if kinds == []:
         return Response(body=b"[]")
     found = await request.site.database.read(
-        rules.notifications,
+        _few if page.limit <= HOT_NOTIFICATIONS else rules.notifications,
         account_id=request.account_id,
         page=page,
         now_ms=request.now_ms,
@@ -62,7 +69,18 @@ async def index(request: Request) -> Response:
         from_account_id=one_id(query.account_id, "account_id"),
     )
     bodies = await renderer(request).notifications(found, reader_id=request.account_id)
+    # The details of reports and warnings change without an event.
+    if not any(one.kind in WITH_DETAILS for one in found):
+        post_ids = [one.post_id for one in found if one.post_id is not None]
+        account_ids = [one.from_account_id for one in found]
+        await keep_finished(request, post_ids, others=account_ids, obeys_mutes=True)
     return paged(request, array(bodies), [notification.id for notification in found])
+
+
+@hot
+def _few(connection: Connection, /, **wanted: Any) -> list[model.Notification]:
+    """Run `rules.notifications` on the event loop; for at most HOT_NOTIFICATIONS."""
+    return rules.notifications(connection, **wanted)
 
 
 def kinds_of(names: list[str]) -> list[Kind]:
@@ -109,6 +127,7 @@ async def unread_count(request: Request) -> Response:
     count = await request.site.database.read(
         rules.unread_count, account_id=request.account_id, limit=limit, now_ms=request.now_ms
     )
+    await keep_finished(request, obeys_mutes=True)
     return json(NotificationCount(count=count))
 
 
@@ -137,6 +156,7 @@ class MarkersInput(msgspec.Struct):
 @answers(Markers, takes=MarkersQuery)
 async def markers(request: Request) -> Response:
     """View the read positions of timelines"""
+    request.keep_finished()
     wanted = [name for name in request.query(MarkersQuery).timeline if name in TIMELINES]
     found = await request.site.database.read(rules.markers, account_id=request.account_id, timelines=wanted)
     return json({marker.timeline: convert.marker(marker) for marker in found})

@@ -14,6 +14,7 @@ from stormpetrel.rules import accounts as rules
 @answers(Preferences)
 async def show(request: Request) -> Response:
     """View the defaults for reading and posting"""
+    request.keep_finished((request.account_id,))
     account = await request.site.database.read(rules.account, account_id=request.account_id)
     return json(
         Preferences(

@@ -15,6 +15,7 @@ from stormpetrel.http.paging import paged
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
 from stormpetrel.model.relationship import Relationship
+from stormpetrel.model.timeline import NEVER_MS
 from stormpetrel.rules import relationships as rules
 
 RELATIONSHIPS_MOST = 80
@@ -36,6 +37,8 @@ async def relationships(request: Request) -> Response:
     found = await request.site.database.read(
         rules.relationships, reader_id=request.account_id, account_ids=wanted, now_ms=request.now_ms
     )
+    ends = [one.muting_until_ms for one in found if one.muting_until_ms]
+    request.keep_finished(wanted, until_ms=min(ends, default=NEVER_MS))
     return json([convert.relationship(one) for one in found])
 
 

@@ -44,12 +44,17 @@ from stormpetrel.api import (
 )
 from stormpetrel.api.shapes import shape_of
 from stormpetrel.http.routing import Actor, BodySize, Handler, Route
+from stormpetrel.readers.facts import Fact
 from stormpetrel.shield.paths import APPS, SEARCH, SIGN_UP, TAG, TOKEN
 
 _PAGE = ("limit", "max_id", "since_id", "min_id")
 _PUBLIC = (*_PAGE, "local", "remote", "only_media")
 _TAG = (*_PUBLIC, "any[]", "any", "all[]", "all", "none[]", "none")
 _POSTED = (*_PAGE, "only_media", "exclude_replies", "exclude_reblogs", "pinned", "tagged")
+
+# The facts of a reader that answers with posts show, and those with notifications.
+_POSTS = (Fact.REACTIONS, Fact.FILTERS)
+_NOTIFIED = (Fact.NOTIFICATIONS, Fact.RELATIONS, Fact.REMOVALS)
 
 
 def _route(method: str, path: str, handler: Handler, **more: Any) -> Route:
@@ -112,8 +117,8 @@ SOCKETS = {_STREAMING: streaming.socket}
 
 ROUTES: tuple[Route, ...] = (
     # The instance
-    _open("/api/v1/instance", instance.v1, hot=()),
-    _open("/api/v2/instance", instance.v2, hot=()),
+    _open("/api/v1/instance", instance.v1, hot=(), finished=(Fact.INSTANCE,)),
+    _open("/api/v2/instance", instance.v2, hot=(), finished=(Fact.INSTANCE,)),
     _open(f"{_I}/peers", empty.domains, hot=()),
     _open(f"{_I}/activity", instance.activity, hot=()),
     _open(f"{_I}/rules", instance_texts.rules, hot=()),
@@ -170,9 +175,9 @@ ROUTES: tuple[Route, ...] = (
     _post(f"{_A}", registrations.create, "write:accounts", actor=Actor.APPLICATION, kind=SIGN_UP),
     _post("/api/v1/emails/confirmations", emails.confirmations, "write:accounts", unconfirmed=True),
     _get("/api/v1/emails/check_confirmation", emails.check_confirmation, "read:accounts", unconfirmed=True),
-    _get(f"{_A}/verify_credentials", accounts.verify_credentials, "profile"),
+    _get(f"{_A}/verify_credentials", accounts.verify_credentials, "profile", finished=(Fact.RELATIONS,)),
     _patch(f"{_A}/update_credentials", accounts.update_credentials, "write:accounts", body=BodySize.PICTURES),
-    _get("/api/v1/preferences", preferences.show, "read:accounts"),
+    _get("/api/v1/preferences", preferences.show, "read:accounts", finished=()),
     _get("/api/v1/favourites", timelines.favourites, "read:favourites"),
     _get("/api/v1/bookmarks", timelines.bookmarks, "read:bookmarks"),
     _get("/api/v1/blocks", relationships.blocked, "read:blocks"),
@@ -183,13 +188,19 @@ ROUTES: tuple[Route, ...] = (
     _post("/api/v1/follow_requests/{id}/reject", relationships.reject_follow, "write:follows"),
     # Accounts
     _open(f"{_A}", accounts.several, "read:accounts"),
-    _open(f"{_A}/lookup", accounts.lookup, "read:accounts", hot=("acct",), refuses=(404,)),
+    _open(f"{_A}/lookup", accounts.lookup, "read:accounts", hot=("acct",), refuses=(404,), finished=()),
     _get(f"{_A}/search", accounts.search, "read:accounts", kind=SEARCH),
-    _get(f"{_A}/relationships", relationships.relationships, "read:follows"),
+    _get(f"{_A}/relationships", relationships.relationships, "read:follows", finished=(Fact.RELATIONS,)),
     _get(f"{_A}/{{id}}/identity_proofs", empty.identity_proofs, "read:accounts"),
     _get(f"{_A}/familiar_followers", relationships.familiar_followers, "read:follows"),
-    _open(f"{_A}/{{id}}", accounts.show, "read:accounts", hot=()),
-    _open(f"{_A}/{{id}}/statuses", accounts.statuses, "read:statuses", hot=_POSTED),
+    _open(f"{_A}/{{id}}", accounts.show, "read:accounts", hot=(), finished=()),
+    _open(
+        f"{_A}/{{id}}/statuses",
+        accounts.statuses,
+        "read:statuses",
+        hot=_POSTED,
+        finished=(Fact.RELATIONS, *_POSTS),
+    ),
     _open(f"{_A}/{{id}}/followers", accounts.followers, "read:accounts"),
     _open(f"{_A}/{{id}}/following", accounts.following, "read:accounts"),
     _open(f"{_A}/{{id}}/featured_tags", featured_tags.of_account, "read:accounts"),
@@ -212,7 +223,7 @@ ROUTES: tuple[Route, ...] = (
     # Statuses
     _post(f"{_S}", statuses.create, "write:statuses"),
     _open(f"{_S}", statuses.several, "read:statuses"),
-    _open(f"{_S}/{{id}}", statuses.show, "read:statuses", hot=()),
+    _open(f"{_S}/{{id}}", statuses.show, "read:statuses", hot=(), finished=(Fact.RELATIONS, *_POSTS)),
     _delete(f"{_S}/{{id}}", statuses.delete, "write:statuses"),
     _open(f"{_S}/{{id}}/context", statuses.context, "read:statuses", hot=()),
     _get(f"{_S}/{{id}}/source", edits.source, "read:statuses"),
@@ -237,7 +248,7 @@ ROUTES: tuple[Route, ...] = (
     _put("/api/v1/scheduled_statuses/{id}", scheduled_statuses.update, "write:statuses"),
     _delete("/api/v1/scheduled_statuses/{id}", scheduled_statuses.delete, "write:statuses"),
     # Timelines
-    _get("/api/v1/timelines/home", timelines.home, "read:statuses"),
+    _get("/api/v1/timelines/home", timelines.home, "read:statuses", finished=_POSTS),
     _open("/api/v1/timelines/public", timelines.public, "read:statuses", hot=_PUBLIC),
     _open("/api/v1/timelines/tag/{name}", timelines.tag, "read:statuses", hot=_TAG, kind=TAG),
     _get("/api/v1/conversations", conversations.index, "read:statuses"),
@@ -253,7 +264,7 @@ ROUTES: tuple[Route, ...] = (
     _get(f"{_L}/{{id}}/accounts", lists.members, "read:lists"),
     _post(f"{_L}/{{id}}/accounts", lists.add_members, "write:lists"),
     _delete(f"{_L}/{{id}}/accounts", lists.remove_members, "write:lists"),
-    _get("/api/v1/markers", notifications.markers, "read:statuses"),
+    _get("/api/v1/markers", notifications.markers, "read:statuses", finished=(Fact.MARKERS,)),
     _post("/api/v1/markers", notifications.set_markers, "write:statuses"),
     # Streaming, as server-sent events
     _open(f"{_STREAMING}/health", streaming.health, media_type="text/plain"),
@@ -269,15 +280,25 @@ ROUTES: tuple[Route, ...] = (
     _get(f"{_STREAMING}/list", streaming.members, "read:statuses"),
     _get(f"{_STREAMING}/direct", streaming.direct, "read:statuses"),
     # Notifications
-    _get(f"{_N}", notifications.index, "read:notifications"),
-    _get(f"{_N}/unread_count", notifications.unread_count, "read:notifications"),
+    _get(f"{_N}", notifications.index, "read:notifications", finished=(*_NOTIFIED, *_POSTS)),
+    _get(
+        f"{_N}/unread_count",
+        notifications.unread_count,
+        "read:notifications",
+        finished=(*_NOTIFIED, Fact.MARKERS),
+    ),
     _get(f"{_N}/{{id}}", notifications.show, "read:notifications"),
     _post(f"{_N}/{{id}}/dismiss", notifications.dismiss, "write:notifications"),
     _post(f"{_N}/clear", notifications.clear, "write:notifications"),
     _get(f"{_N}/requests", empty.requests, "read:notifications"),
     _get(f"{_N}/requests/merged", empty.requests_merged, "read:notifications"),
-    _get(f"{_G}", notification_groups.index, "read:notifications"),
-    _get(f"{_G}/unread_count", notification_groups.unread_count, "read:notifications"),
+    _get(f"{_G}", notification_groups.index, "read:notifications", finished=(*_NOTIFIED, *_POSTS)),
+    _get(
+        f"{_G}/unread_count",
+        notification_groups.unread_count,
+        "read:notifications",
+        finished=(*_NOTIFIED, Fact.MARKERS),
+    ),
     _get(f"{_G}/{{group_key}}", notification_groups.show, "read:notifications"),
     _post(f"{_G}/{{group_key}}/dismiss", notification_groups.dismiss, "write:notifications"),
     _get(f"{_G}/{{group_key}}/accounts", notification_groups.accounts, "read:notifications"),

@@ -9,7 +9,7 @@ import msgspec
 from stormpetrel.api.accounts import account_rows
 from stormpetrel.api.json import convert
 from stormpetrel.api.json.entities import Account, Context, Status
-from stormpetrel.api.json.render import renderer
+from stormpetrel.api.json.render import keep_finished, renderer
 from stormpetrel.api.paging import (
     ACCOUNTS_DEFAULT,
     ACCOUNTS_MOST,
@@ -138,7 +138,9 @@ async def show(request: Request) -> Response:
         rules.post, reader_id=request.reader_id, post_id=post_id, now_ms=request.now_ms
     )
     request.keep_hot(f"post:{post_id}")
-    return await _status(request, post_id)
+    answer = await _status(request, post_id)
+    await keep_finished(request, (post_id,))
+    return answer
 
 
 class StatusesByIdQuery(msgspec.Struct):

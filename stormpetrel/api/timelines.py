@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 
 from stormpetrel.api.json.entities import Status
-from stormpetrel.api.json.render import renderer
+from stormpetrel.api.json.render import keep_finished, renderer
 from stormpetrel.api.paging import PageQuery, page_of
 from stormpetrel.api.shapes import answers
 from stormpetrel.http.paging import paged
@@ -21,8 +23,12 @@ MAX_TAGS_ASKED = 10
 @answers(list[Status], takes=PageQuery, paged=True)
 async def home(request: Request) -> Response:
     """View the home timeline"""
-    ids = await request.site.home.page(request.account_id, page_of(request.query(PageQuery)))
-    return paged(request, await renderer(request).statuses(ids, reader_id=request.reader_id), ids)
+    home, reader_id = request.site.home, request.account_id
+    ids, version = await home.versioned_page(reader_id, page_of(request.query(PageQuery)))
+    body = await renderer(request).statuses(ids, reader_id=reader_id)
+    if version:
+        await keep_finished(request, ids, still_holds=partial(home.is_at, reader_id, version))
+    return paged(request, body, ids)
 
 
 class PublicQuery(PageQuery, kw_only=True):

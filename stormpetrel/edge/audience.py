@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from stormpetrel.audience.visitor import NO_LOGIN, HeadFacts, VisitorLogin, VisitorReader
-from stormpetrel.edge.asgi import Scope
 from stormpetrel.edge.heads import Head
 from stormpetrel.shield.identify import Identity, TokenTable, Visit, address_identity
 
@@ -23,17 +22,20 @@ class EdgeAudience:
             return None
         return self._reader.see(head.facts, head.path, str(stranger.value), epoch_s=epoch_s)
 
-    def see_answered(self, facts: HeadFacts, scope: Scope, *, epoch_s: float) -> None:
-        """Count the visitor of a request that the application has answered, unless it is the watch's own."""
-        if not scope["is_canary"]:
-            visit: Visit = scope["visit"]
-            self._reader.see(
-                facts,
-                scope["raw_path"],
-                str(address_identity(visit.address).value),
-                epoch_s=epoch_s,
-                login=self._login(visit),
-            )
+    def see_answered(
+        self, facts: HeadFacts, visit: Visit, path: bytes, *, epoch_s: float
+    ) -> list[int] | None:
+        """Count the visitor of a request that was admitted and answered; return what VisitorReader.see returns.
+
+        The caller leaves out the watch's own requests.
+        """
+        return self._reader.see(
+            facts,
+            path,
+            str(address_identity(visit.address).value),
+            epoch_s=epoch_s,
+            login=self._login(visit),
+        )
 
     def _login(self, visit: Visit) -> VisitorLogin:
         token_hash, session = visit.token_hash, visit.session

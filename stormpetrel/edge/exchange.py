@@ -1,8 +1,8 @@
 """One request at the application, and its answer: the ASGI side of a connection.
 
-In contrast to other ASGI servers, the body is usually complete before the application
-starts, an answer in one piece is one write, answers for hot pages are stored, and the slot is released when
-the answer is complete or as soon as the request waits for its own client.
+In contrast to other ASGI servers, the body is usually complete before the application starts, an answer in one
+piece is one write, answers for hot pages and for tokens are stored, and the slot is released when the answer is
+complete or as soon as the request waits for its own client.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from functools import partial
 
 from stormpetrel.cpu import CpuMeter
 from stormpetrel.edge.asgi import AsgiMessage, HotRender, http_scope
 from stormpetrel.edge.cache import MAX_KEPT_BYTES, CachedPage, Flight, Headers
-from stormpetrel.edge.codings import accepts_gzip, encode_fast, is_compressible
+from stormpetrel.edge.compression import in_gzip
+from stormpetrel.edge.finished import AnswerKey, FinishedOffer
 from stormpetrel.edge.framing import AnswerFraming, checked
 from stormpetrel.edge.heads import Head
 from stormpetrel.edge.message import RequestMessage
@@ -29,9 +31,6 @@ from stormpetrel.shield.queues import RUNNING, Ticket
 _log = logging.getLogger("stormpetrel.edge")
 _PRIVATE = re.compile(rb"(?i)\b(?:no-store|private)\b")
 _JOINED_BYTES = 65_536
-MIN_PERSONAL_BYTES = 1024
-"""A personal answer is compressed from this size up: below it, the answer fits into one packet anyway."""
-_NAMES_BYTES = frozenset({b"etag", b"content-encoding", b"content-range", b"accept-ranges"})
 NOT_WORTH_CHARGING_S = 0.0001
 """CPU time used after the slot was released is charged from this amount up; most requests use less."""
 
@@ -39,8 +38,8 @@ NOT_WORTH_CHARGING_S = 0.0001
 class HttpExchange:
     """One request: waits with a ticket, runs, answers. `wire` is its connection.
 
-    `body`: the content that the application has not taken. `flight`: the rendering that others wait for;
-    `stream`: the handle of an answer that stays open.
+    `body`: the content that the application has not taken. `flight`: the rendering that others wait for; `offer`:
+    to store the answer for its token; `stream`: the handle of an answer that stays open.
     """
 
     __slots__ = (
@@ -68,6 +67,7 @@ class HttpExchange:
         "hot",
         "is_body_complete",
         "is_upgrade",
+        "offer",
         "scope",
         "stream",
         "task",
@@ -100,6 +100,7 @@ class HttpExchange:
         self.head: Head | None = None
         self.hot: HotRender | None = None
         self.flight: Flight | None = None
+        self.offer: FinishedOffer | None = None
         # The cache may have an older page of this key, served if this rendering fails.
         self._stale_key: bytes | None = None
         self.stream: EventStream | None = None
@@ -141,6 +142,12 @@ class HttpExchange:
         if not alone and key not in cache.flights:
             self._stale_key = key
             self.flight = cache.begin(key, now)
+
+    def may_keep(self, key: AnswerKey) -> None:
+        """Offer the application to store its answer for the token, if it asks again and again."""
+        self.offer = self.worker.finished.offer(key)
+        if self.offer is not None:
+            self.scope |= {"finished": self.offer, "send_finished": self.send_finished}
 
     # The gate has decided
 
@@ -270,6 +277,7 @@ class HttpExchange:
             # Ticket and scope lead back to this object: 28 objects would wait for the garbage collector.
             self.ticket.payload = None
             del self.scope["release_slot"], self.scope["open_stream"]
+            self.scope.pop("send_finished", None)
 
     def _charge_rest(self) -> None:
         """Charge CPU time used since the slot was released: a write renders its answer only after that."""
@@ -368,15 +376,14 @@ class HttpExchange:
 
     def _begin(self, body: bytes, *, more: bool) -> bytes:
         """Return the beginning of the answer as it is sent."""
-        if not more and len(body) >= MIN_PERSONAL_BYTES:
-            body = self._compressed(body)
+        if not more and self._status == 200:
+            body = self._whole(body)
         self._count()
         framing = self._framing
         if not self.is_body_complete and not more:
             framing.keep_alive = False
-        head, body = framing.begin(
-            self._status, self._headers, body, more=more, date=self.worker.date, metered=self._limit_lines
-        )
+        date, metered = self.worker.date, partial(self.worker.limit_lines, self.ticket)
+        head, body = framing.begin(self._status, self._headers, body, more=more, date=date, metered=metered)
         self._has_begun = True
         if len(body) > _JOINED_BYTES:
             # Joining a large body would copy it, which costs more than a second write, and
@@ -388,35 +395,36 @@ class HttpExchange:
     def _count(self) -> None:
         """Count the visitor, unless the answer is an error."""
         worker = self.worker
-        if worker.audience is not None and self._status < 400:
-            worker.audience.see_answered(self.facts, self.scope, epoch_s=worker.second)
+        scope = self.scope
+        if worker.audience is not None and self._status < 400 and not scope["is_canary"]:
+            worker.audience.see_answered(self.facts, scope["visit"], scope["raw_path"], epoch_s=worker.second)
 
-    def _compressed(self, body: bytes) -> bytes:
-        """Return a whole answer in gzip and adapt its headers, if the client accepts gzip.
+    def send_finished(self) -> bool:
+        """Send the answer that is stored for this token and return True; return False if there is none.
 
-        Return it unchanged under overload, when CPU time is scarce, and if a header describes its exact bytes
-        (ETag, Content-Encoding, a range).
+        The application calls it (`scope["send_finished"]`) once the token is known to be valid.
         """
-        if self._status != 200 or self.worker.shield.is_stressed:
-            return body
-        for name, value in self.scope["headers"]:
-            if name == b"accept-encoding":
-                if accepts_gzip(value):
-                    break
-                return body
-        else:
-            return body
-        kind = b""
-        for name, value in self._headers:
-            if name == b"content-type":
-                kind = value
-            elif name in _NAMES_BYTES:
-                return body
-        if not is_compressible(kind):
-            return body
-        body = encode_fast(body)
-        self._headers = [header for header in self._headers if header[0] != b"content-length"]
-        self._headers += ((b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding"))
+        offer, worker = self.offer, self.worker
+        now_s = worker.epoch_s(worker.loop.time())
+        answer = worker.finished.find(offer.key, now_s) if offer is not None and self.is_open else None
+        if answer is None:
+            return False
+        worker.counts.finished += 1
+        self._status = 200
+        self._count()
+        accepted = self.facts.get(b"accept-encoding")
+        self._write_last(worker.finished_wire(answer, accepted, self.ticket, keep_alive=self.keep_alive))
+        return True
+
+    def _whole(self, body: bytes) -> bytes:
+        """Store a whole answer for its token, if allowed; return it in gzip, if that pays and there is CPU time."""
+        worker = self.worker
+        finished = None if self.offer is None else worker.finished.store(self.offer, self._headers, body)
+        packed = None if worker.shield.is_stressed else in_gzip(self._headers, body, self.facts)
+        if packed is not None:
+            self._headers, body = packed
+            if finished is not None:
+                worker.finished.take_packed(finished, body)
         return body
 
     # A page for all visitors
@@ -469,7 +477,7 @@ class HttpExchange:
         """Send a page to this client."""
         worker = self.worker
         self._count()
-        lines = self._limit_lines() if page.is_metered else b""
+        lines = worker.limit_lines(self.ticket) if page.is_metered else b""
         lines += self._wire.introduction(page, head)
         if head.keep_alive and not self.keep_alive:
             lines += b"connection: close\r\n"
@@ -477,16 +485,6 @@ class HttpExchange:
         if status == 304:
             worker.counts.not_modified += 1
         self._write_last(wire)
-
-    def _limit_lines(self) -> bytes:
-        """Return the rate-limit lines for the client of this request; b"" without a limit."""
-        worker, remaining = self.worker, self.ticket.remaining
-        ceiling = worker.gate.ceiling
-        if not ceiling.limit:
-            return b""
-        return worker.refusals.rate_limit_lines(
-            ceiling.limit, int(remaining), worker.second + 1 + ceiling.full_in_s(remaining)
-        )
 
     def _write_last(self, data: bytes) -> None:
         self._has_begun = self.finished = True

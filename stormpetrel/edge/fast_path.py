@@ -10,12 +10,14 @@ from collections.abc import Callable
 
 from stormpetrel.audience.visitor import HeadFacts
 from stormpetrel.edge.cache import CachedPage
+from stormpetrel.edge.finished import FinishedAnswer
 from stormpetrel.edge.heads import Head
+from stormpetrel.edge.message import RequestMessage
 from stormpetrel.edge.senders import Sender
 from stormpetrel.edge.worker import EdgeWorker
 from stormpetrel.shield.admit import SPENT
 from stormpetrel.shield.decide import CHALLENGE
-from stormpetrel.shield.identify import Identity
+from stormpetrel.shield.identify import Identity, Visit
 from stormpetrel.shield.queues import Ticket
 
 _NO_AGENT = b"\0"
@@ -33,6 +35,9 @@ class FastPath:
         "_cookie",
         "_counted",
         "_introduced",
+        "_period",
+        "_polled",
+        "_polled_apart",
         "_refused_as",
         "_refused_head",
         "_refused_identity",
@@ -63,6 +68,11 @@ class FastPath:
         # The browser that was counted for a page on this connection: for another page it is not counted again.
         self._agent: bytes | None = _NO_AGENT
         self._cookie: bytes | None = None
+        # The member's request that was answered last (the parser gives the same message for the same bytes), the
+        # period in which its visitor was counted, and the count if it was counted apart.
+        self._polled: RequestMessage | None = None
+        self._polled_apart: list[int] | None = None
+        self._period = 0
 
     def answer_for(self, sender: Sender) -> None:
         """Answer this sender from now on. Behind a proxy, many clients share a connection."""
@@ -71,6 +81,7 @@ class FastPath:
         # client, even at the same address.
         self._introduced = None
         self._counted = None
+        self._polled = None
         self._agent = _NO_AGENT
 
     def answer_remembered(self, head: Head, now: float) -> bool:
@@ -192,6 +203,25 @@ class FastPath:
             self._agent, self._cookie = facts.get(b"user-agent"), facts.get(b"cookie")
         else:
             self._agent = _NO_AGENT
+
+    def answer_finished(
+        self, answer: FinishedAnswer, message: RequestMessage, visit: Visit, ticket: Ticket
+    ) -> None:
+        """Write a member's finished answer and count it like one of the application."""
+        worker = self._worker
+        worker.counts.admitted += 1
+        worker.counts.finished += 1
+        if message is not self._polled or self._period != worker.period:
+            self._polled, self._period = message, worker.period
+            audience = worker.audience
+            if audience is not None:
+                self._polled_apart = audience.see_answered(
+                    message.facts, visit, message.path, epoch_s=worker.second
+                )
+        elif self._polled_apart is not None:
+            self._polled_apart[0] += 1
+        accepted = message.facts.get(b"accept-encoding")
+        self._write(worker.finished_wire(answer, accepted, ticket, keep_alive=message.keep_alive))
 
     def answer_health(self, *, only_head: bool, keep_alive: bool) -> None:
         """Write the answer that the worker is alive."""

@@ -14,6 +14,7 @@ _SHARE_OF_FILES = 0.9
 class Counts:
     """Counters of one worker since it started; `connections` is how many are open now.
 
+    `admitted`: requests that got a slot. `finished`: those among them that got a member's finished answer.
     `refused`: by reason (the policy line's name). `repeated`: of these, refusals for a spent ceiling that were sent
     again to a visitor from memory, without the shield. `closed`: connections ended by the edge, by
     kind: header, body, idle, write, closing, linger, memory, proxy-header, frames. `dropped`:
@@ -25,6 +26,7 @@ class Counts:
     repeated: int = 0
     not_modified: int = 0
     admitted: int = 0
+    finished: int = 0
     rendered: int = 0
     gone_while_waiting: int = 0
     upgrades: int = 0

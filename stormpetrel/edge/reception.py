@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from stormpetrel.edge.codings import coding_for
 from stormpetrel.edge.fast_path import FastPath
+from stormpetrel.edge.finished import AnswerKey
 from stormpetrel.edge.heads import Head, HeadMemo, hot_key
 from stormpetrel.edge.message import RequestMessage
 from stormpetrel.edge.parser import MessageError
@@ -118,6 +119,22 @@ class Reception:
                 at_s=now,
                 epoch_s=worker.second,
             )
+
+    def answer_key(self, message: RequestMessage) -> AnswerKey | None:
+        """Return the key of the message's finished answer; None if it never has one."""
+        token_hash = self.visit.token_hash
+        if (
+            token_hash is None
+            or message.method != "GET"
+            or self._worker.paths[message.path].finished is None
+            or message.has_body
+            or message.is_upgrade
+            # A token in the query would stay in memory; and a canary tests the whole way of a request.
+            or b"authorization" not in message.facts
+            or CANARY in message.facts
+        ):
+            return None
+        return token_hash, message.path, message.query
 
     def remember(self, data: bytes, memo: HeadMemo) -> None:
         """Offer the head to the memo. `data`: all bytes of the message, which came in one piece."""

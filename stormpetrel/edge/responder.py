@@ -16,6 +16,7 @@ from stormpetrel.edge.asgi import websocket_scope
 from stormpetrel.edge.cache import CachedPage, Flight
 from stormpetrel.edge.exchange import HttpExchange
 from stormpetrel.edge.fast_path import FastPath
+from stormpetrel.edge.finished import FinishedAnswer
 from stormpetrel.edge.frames import handshake_bytes
 from stormpetrel.edge.heads import Head
 from stormpetrel.edge.input import ConnectionInput
@@ -207,7 +208,14 @@ class Responder:
         reception = self._reception
         ticket = reception.decide(message, now)
         # A refused request costs no more than the work up to here.
-        because = ticket.because if ticket.state == GONE else worker.shield.ask(ticket, now)
+        if ticket.state == GONE:
+            self._refuse(message, ticket.because, ticket, now)
+            return
+        key = reception.answer_key(message)
+        finished: FinishedAnswer | None = None
+        if key is not None and reception.visit.token is not None:
+            finished = worker.finished.find(key, worker.epoch_s(now))
+        because = worker.shield.ask(ticket, now)
         if because:
             self._refuse(message, because, ticket, now)
             return
@@ -218,6 +226,11 @@ class Responder:
             changes=message.method in WRITES,
             is_cached=False,
         )
+        if finished is not None and ticket.state == RUNNING:
+            worker.give_back(ticket)
+            self._fast_path.answer_finished(finished, message, reception.visit, ticket)
+            self._answered(now, keep_alive=message.keep_alive)
+            return
         is_complete = self._line.parser.phase is BETWEEN
         self.exchange = exchange = HttpExchange(
             self,
@@ -232,6 +245,8 @@ class Responder:
         head = reception.head
         if head is not None and head.key is not None:
             exchange.share(head, head.key, now, alone=alone)
+        elif key is not None:
+            exchange.may_keep(key)
         self._line.enter(EXCHANGE if is_complete else UPLOAD)
         if ticket.state == RUNNING:
             exchange.start()
@@ -336,7 +351,11 @@ class Responder:
         # The handshake has its slot: this connection object need not be notified any more.
         exchange.ticket.payload = None
         if worker.audience is not None:
-            worker.audience.see_answered(exchange.facts, exchange.scope, epoch_s=worker.second)
+            scope = exchange.scope
+            if not scope["is_canary"]:
+                worker.audience.see_answered(
+                    exchange.facts, scope["visit"], scope["raw_path"], epoch_s=worker.second
+                )
         release = partial(worker.give_back, exchange.ticket)
         held = self._line.retire()
         socket = EdgeWebSocket(

@@ -1,7 +1,7 @@
 """The edge of one worker: accepts connections on a given socket, serves them, and drains.
 
 `EdgeServer` is the only entry to `edge/`. The application meets the edge only in the ASGI scope (`visit`,
-`hot`, `rate_limit`, `release_slot`, `open_stream`).
+`hot`, `finished`, `rate_limit`, `release_slot`, `open_stream`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from functools import partial
 from stormpetrel.edge.accepting import Acceptor
 from stormpetrel.edge.asgi import AsgiApp
 from stormpetrel.edge.cache import HotCache
+from stormpetrel.edge.finished import FinishedAnswers
 from stormpetrel.edge.limits import Counts
 from stormpetrel.edge.protocol import EdgeProtocol
 from stormpetrel.edge.worker import EdgeParts, EdgeWorker
@@ -35,6 +36,7 @@ class EdgeServer:
         self.cache = HotCache(
             capacity_bytes=edge.cache_bytes, ttl_s=edge.cache_ttl_s, grace_s=edge.cache_grace_s
         )
+        self.finished = FinishedAnswers()
         self.tokens = TokenTable()
         self.counts = Counts()
         self._app = app
@@ -54,7 +56,13 @@ class EdgeServer:
         """Accept connections from now on."""
         loop = asyncio.get_running_loop()
         worker = self._worker = EdgeWorker(
-            self._app, self._parts, loop=loop, tokens=self.tokens, cache=self.cache, counts=self.counts
+            self._app,
+            self._parts,
+            loop=loop,
+            tokens=self.tokens,
+            cache=self.cache,
+            finished=self.finished,
+            counts=self.counts,
         )
         worker.server = self._sock.getsockname()[:2]
         with contextlib.suppress(OSError, AttributeError):

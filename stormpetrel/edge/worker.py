@@ -22,7 +22,9 @@ from stormpetrel.cpu import StepClock
 from stormpetrel.edge.asgi import AsgiApp
 from stormpetrel.edge.audience import EdgeAudience
 from stormpetrel.edge.cache import CachedPage, HotCache
+from stormpetrel.edge.codings import accepts_gzip
 from stormpetrel.edge.evidence import EdgeEvidence
+from stormpetrel.edge.finished import FinishedAnswer, FinishedAnswers
 from stormpetrel.edge.heads import HeadMemo
 from stormpetrel.edge.input import InputBudget
 from stormpetrel.edge.limits import ConnectionCaps, Counts
@@ -111,6 +113,7 @@ class EdgeWorker:
         loop: asyncio.AbstractEventLoop,
         tokens: TokenTable,
         cache: HotCache,
+        finished: FinishedAnswers,
         counts: Counts,
     ) -> None:
         self.app = app
@@ -123,6 +126,7 @@ class EdgeWorker:
         self.scheme = "https" if public_https else "http"
         self.tokens = tokens
         self.cache = cache
+        self.finished = finished
         self.counts = counts
         self.memo = HeadMemo()
         self.input = InputBudget()
@@ -162,6 +166,8 @@ class EdgeWorker:
         )
         self.gate = self.shield.gate
         self.audience: EdgeAudience | None = None
+        # The number of the period in which visitors are counted.
+        self.period = 0
         if parts.visitors is not None:
             reader = VisitorReader(parts.visitors, secret=secret, own_host=parts.host.encode(), paths=paths)
             self.audience = EdgeAudience(reader, tokens=tokens)
@@ -233,6 +239,28 @@ class EdgeWorker:
         if status in TURNED_AWAY:
             self.shield.counters.turned_away(ticket, status, epoch_s=self.second)
 
+    def limit_lines(self, ticket: Ticket) -> bytes:
+        """Return the rate-limit lines for the client of a request; b"" without a limit."""
+        ceiling = self.gate.ceiling
+        if not ceiling.limit:
+            return b""
+        remaining = ticket.remaining
+        return self.refusals.rate_limit_lines(
+            ceiling.limit, int(remaining), self.second + 1 + ceiling.full_in_s(remaining)
+        )
+
+    def finished_wire(
+        self, answer: FinishedAnswer, accept_encoding: bytes | None, ticket: Ticket, *, keep_alive: bool
+    ) -> bytes:
+        """Return all bytes of a member's finished answer for one request."""
+        # Under overload CPU time is scarce: send the bytes that are there.
+        if accepts_gzip(accept_encoding) and (answer.is_packed or not self.shield.is_stressed):
+            status, first, rest, body = self.finished.packed(answer)
+        else:
+            status, first, rest, body = answer.plain()
+        end = b"\r\n" if keep_alive else b"connection: close\r\n\r\n"
+        return b"".join((status, self.date, first, self.limit_lines(ticket), rest, end, body))
+
     def introduction(self) -> bytes:
         """Return the header lines with a new visitor's cookie; they keep shared caches from storing it."""
         cookie = mint_visitor(
@@ -244,6 +272,7 @@ class EdgeWorker:
 
     def forget_visitors(self) -> None:
         """Drop remembered requests and senders: a new period counts visitors again, and the old one leaves none."""
+        self.period += 1
         self.memo.clear()
         self.proxied_memo.clear()
         if self.proxies is not None:

@@ -88,7 +88,10 @@ class WebApplication:
         try:
             if self.is_away:
                 raise Busy(AWAY, retry_after_s=AWAY_RETRY_S)
-            response = await self._answer(request)
+            answer = await self._answer(request)
+            if answer is None:
+                return
+            response = answer
         except Refusal as refusal:
             response = self._refuse(request, refusal)
         except Exception:
@@ -146,7 +149,8 @@ class WebApplication:
         )
         await send({"type": "websocket.http.response.body", "body": response.body})
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request) -> Response | None:
+        """Return the response; None if the edge had a finished one and has sent it."""
         routes, request.parameters = self.router.find(request.path)
         method = request.method
         if not routes:
@@ -165,6 +169,9 @@ class WebApplication:
         await self._identify(request, route)
         self._authorise(request, route)
         if method in _SAFE_METHODS:
+            send_finished = request.scope.get("send_finished")
+            if send_finished is not None and send_finished():
+                return None
             return await route.handler(request)
         if request.facts.family is not Family.API:
             await request.check_csrf()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
@@ -20,6 +20,8 @@ from stormpetrel.media.store import FULL
 from stormpetrel.model.access import Access
 from stormpetrel.model.ids import parse_id
 from stormpetrel.model.quota import network_of, slot
+from stormpetrel.model.timeline import NEVER_MS
+from stormpetrel.readers.facts import Fact, keys_of
 from stormpetrel.shield import percent
 from stormpetrel.shield.cookies import pairs
 from stormpetrel.shield.marks import Mark, device_in
@@ -279,6 +281,35 @@ class Request:
         hot = self.scope.get("hot")
         if hot is not None and self.access is None:
             hot.keep(tags, ttl_s=ttl_s)
+
+    @property
+    def may_be_finished(self) -> bool:
+        """Return True if the edge stores the response, if `keep_finished` allows it."""
+        return "finished" in self.scope
+
+    def keep_finished(
+        self,
+        shown: Iterable[int] = (),
+        *,
+        until_ms: int = NEVER_MS,
+        still_holds: Callable[[], bool] | None = None,
+    ) -> None:
+        """Allow the next request with this token to get this response from memory.
+
+        The route names the facts of the reader that it depends on. `shown`: the posts and accounts in it.
+        `until_ms`: when its content changes by the clock, in milliseconds since 1970. `still_holds`: a further
+        condition. Do nothing if the edge does not store it.
+        """
+        offer = self.scope.get("finished")
+        facts = self.facts.finished
+        reader_id = self.reader_id
+        if offer is None or facts is None or reader_id is None or until_ms <= self.now_ms:
+            return
+        offer.keep(
+            (*shown, *keys_of((Fact.ACCESS, *facts), reader_id)),
+            until_s=until_ms / 1000,
+            still_holds=still_holds,
+        )
 
     # Forms
 

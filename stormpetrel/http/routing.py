@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from stormpetrel.readers.facts import Fact
 from stormpetrel.shield.paths import API, FEED, PAGE, STREAM, Family, PathFacts, PathTable
 from stormpetrel.shield.percent import unquoted
 
@@ -97,6 +98,8 @@ class Route:
       (404 for a name in the query).
     - `hot`: not None if the anonymous GET may come from the hot-page cache; it names the query parameters
       that matter.
+    - `finished`: not None if the answer to an account's token may be stored for its next request; it names the
+      facts of the reader that the answer depends on. `Request.keep_finished` adds the posts and accounts in it.
     - `paged`: the response has a Link header.
     - `unconfirmed`: also for accounts whose e-mail address is not confirmed yet.
     - `streams`: the response is an event stream that stays open.
@@ -117,6 +120,7 @@ class Route:
     statuses: tuple[int, ...] = (200,)
     refuses: tuple[int, ...] = ()
     hot: tuple[str, ...] | None = None
+    finished: tuple[Fact, ...] | None = None
     paged: bool = False
     unconfirmed: bool = False
     streams: bool = False
@@ -264,6 +268,7 @@ def _facts(routes: Collection[Route], body_bytes: Mapping[BodySize, int]) -> Pat
     if len(reading) > 1 or len(changing) > 1 or any(one.family is not first.family for one in routes):
         raise ValueError(f"{first.path}: its routes have different kinds or families")
     hot = next((one.hot for one in routes if one.method == "GET"), None)
+    finished = next((one.finished for one in routes if one.method == "GET"), None)
     return PathFacts(
         family=first.family,
         has_cors=first.has_cors,
@@ -271,6 +276,7 @@ def _facts(routes: Collection[Route], body_bytes: Mapping[BodySize, int]) -> Pat
         changing_kind=changing.pop(),
         exists=True,
         hot=None if hot is None else frozenset(name.partition("[")[0].encode() for name in hot),
+        finished=finished,
         is_same_for_all=area.is_same_for_all,
         is_opened_by_apps=area.is_opened_by_apps,
         body_bytes=max(body_bytes.get(one.body, 0) for one in routes),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from stormpetrel.config import Config
 from stormpetrel.edge.cache import HotCache
+from stormpetrel.edge.finished import FinishedAnswers
 from stormpetrel.freshness import Freshness
 from stormpetrel.http.passwords import Passwords
 from stormpetrel.media.uploads import Uploads
@@ -45,7 +46,7 @@ class PageRenderer(AppliesEvents, Protocol):
 
 @dataclass(slots=True)
 class Site:
-    """The parts of one web worker. `tokens` and `cache` are the edge's own tables.
+    """The parts of one web worker. `tokens`, `cache` and `finished` are the edge's own tables.
 
     - `api`: the API's renderer (api/json/render.py), `pages`: the web's (web/render.py), `streaming`: this worker's
       streams (streaming/hub.py). Each is made with the site and set afterwards. Doors are layers above this
@@ -61,6 +62,7 @@ class Site:
     uploads: Uploads
     tokens: TokenTable
     cache: HotCache
+    finished: FinishedAnswers
     home: HomeLists
     flags: ReaderFlags
     filters: ReaderFilters

@@ -47,6 +47,11 @@ class ReaderFilters:
                 self._kept.put(reader_id, kept)
         return kept if kept.filters else None
 
+    def until_ms(self, reader_id: int) -> int:
+        """Return when the first of the reader's filters expires; 0 if they are not in memory."""
+        kept = self._kept.get(reader_id)
+        return 0 if kept is None else kept.until_ms
+
     def apply(self, event: Event) -> None:
         """Drop the entries that the event made stale."""
         match event:

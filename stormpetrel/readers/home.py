@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 from array import array
 from bisect import bisect_left
@@ -72,12 +73,14 @@ RELOAD_S = 10.0
 """Recent posts that were dropped are loaded again at most this often."""
 
 log = logging.getLogger(__name__)
+_VERSIONS = itertools.count(1)
 
 
 class _Home:
     """Entries of one home, oldest first: their ids, and at the same index the id of the post that each shows.
 
     `complete`: there are no older entries. `seen`, `removals`: how far it has caught up with the recent posts.
+    `version`: of the entries; no other home has the same.
     """
 
     __slots__ = (
@@ -89,6 +92,7 @@ class _Home:
         "removals",
         "seen",
         "shown_ids",
+        "version",
     )
 
     def __init__(
@@ -106,6 +110,7 @@ class _Home:
         self.complete = complete
         self.seen = seen
         self.removals = removals
+        self.version = next(_VERSIONS)
         # The places in `ids` of the entries without repeats; None when they must be computed again.
         self._without_repeats: bytearray | None = None
         # From this id on, repeats are known.
@@ -150,6 +155,7 @@ class _Home:
             return
         if at == 0 and not self.complete:
             return  # older than the cached ids: a query finds it
+        self.version = next(_VERSIONS)
         ids.insert(at, post_id)
         self.shown_ids.insert(at, item.shown_id)
         if at < len(ids) - 1 or (at < REPEAT_ENTRIES and not self.complete):
@@ -164,6 +170,7 @@ class _Home:
     def remove(self, post_id: int) -> None:
         at = bisect_left(self.ids, post_id)
         if at < len(self.ids) and self.ids[at] == post_id:
+            self.version = next(_VERSIONS)
             del self.ids[at], self.shown_ids[at]
             self._without_repeats = None
 
@@ -259,11 +266,20 @@ class HomeLists:
 
     async def page(self, reader_id: int, page: Page) -> list[int]:
         """Return the ids of the reader's home timeline, newest first."""
+        return (await self.versioned_page(reader_id, page))[0]
+
+    async def versioned_page(self, reader_id: int, page: Page) -> tuple[list[int], int]:
+        """Return the ids, and the version of the home that they are from (`is_at`); 0 if a query found them."""
         home = self._kept(reader_id) or await self._loaded(reader_id)
         found = home.page(page)
         if found is not None:
-            return found
-        return await self._database.read(timelines.home_for, home.home_filter, page=page)
+            return found, home.version
+        return await self._database.read(timelines.home_for, home.home_filter, page=page), 0
+
+    def is_at(self, reader_id: int, version: int) -> bool:
+        """Return True if the reader's home is in memory and the same as when it had this version."""
+        home = self._kept(reader_id)
+        return home is not None and home.version == version
 
     def holds(self, reader_id: int) -> bool:
         """Return True if the reader's home is in memory."""

@@ -37,6 +37,7 @@ from stormpetrel.model.event import (
     AccountChanged,
     AllChanged,
     Event,
+    InstanceChanged,
     PostChanged,
     PostCreated,
     PostDeleted,
@@ -49,6 +50,7 @@ from stormpetrel.model.post import Visibility
 from stormpetrel.model.quota import network_of
 from stormpetrel.process.cpu_worker import Heavy
 from stormpetrel.readers.counts import place_activity, place_counts
+from stormpetrel.readers.facts import changed_by
 from stormpetrel.readers.filters import ReaderFilters
 from stormpetrel.readers.flags import ReaderFlags
 from stormpetrel.readers.home import HomeLists
@@ -120,6 +122,7 @@ async def run(
         uploads=Uploads(config, open_store(config)),
         tokens=edge.tokens,
         cache=edge.cache,
+        finished=edge.finished,
         home=HomeLists(database),
         flags=ReaderFlags(database),
         filters=ReaderFilters(database),
@@ -145,6 +148,7 @@ async def run(
     )
     application = WebApplication(site, router, error_page=pages.error, sockets=SOCKETS)
     bus.on_events = memory.apply
+    edge.finished.catch_up = bus.drain
     started = False
     wait_s = FIRST_RETRY_S
     while True:
@@ -268,6 +272,7 @@ class Memory:
             site.api.apply(event)
             site.pages.apply(event)
             self._hot_pages(event)
+            self._finished(event)
             self._access(event)
             # Last: listeners get content that comes from the other caches.
             site.streaming.apply(event)
@@ -311,10 +316,20 @@ class Memory:
                     cache.purge_all()
                 else:
                     cache.invalidate(f"account:{account_id}")
+            case InstanceChanged():
+                cache.invalidate("instance")
             case AllChanged():
                 cache.purge_all()
             case _:
                 pass
+
+    def _finished(self, event: Event) -> None:
+        """Members' answers: those that show a changed fact are answered again by the application."""
+        keys = changed_by(event)
+        if keys is None:
+            self.site.finished.all_changed()
+        elif keys:
+            self.site.finished.changed(keys)
 
     def _access(self, event: Event) -> None:
         site = self.site

@@ -13,6 +13,7 @@ from stormpetrel.model.notification import Kind
 from stormpetrel.model.page import Page
 from stormpetrel.model.quota import YOUNG_FOLLOWS
 from stormpetrel.model.relationship import Relationship
+from stormpetrel.model.timeline import NEVER_MS
 from stormpetrel.rules import lists, notifications, quotas
 from stormpetrel.rules.languages import clean_language
 from stormpetrel.storage import accounts
@@ -362,6 +363,13 @@ def blocked(connection: Connection, *, account_id: int, page: Page) -> list[tupl
 def muted(connection: Connection, *, account_id: int, page: Page, now_ms: int) -> list[tuple[int, int, int]]:
     """Return (internal id, account, expiry in ms or 0 for never) of the accounts it mutes, newest first."""
     return stored.muted(connection, account_id=account_id, page=page, now_ms=now_ms)
+
+
+@hot
+def mutes_until_ms(connection: Connection, *, account_id: int, now_ms: int) -> int:
+    """Return when the first of the account's mutes ends, and so its lists change; NEVER_MS if none ends."""
+    ends_ms = stored.next_mute_end_ms(connection, account_id=account_id, now_ms=now_ms)
+    return NEVER_MS if ends_ms is None else ends_ms
 
 
 def hidden_boosts(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:

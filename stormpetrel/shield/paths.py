@@ -7,6 +7,7 @@ only place that lists paths.
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ application's own secret, for a token. APPS: register an application, also with 
 
 SIGNING = frozenset({SIGN_IN, TOKEN, SIGN_UP})
 SIGN_INS = frozenset({SIGN_IN, TOKEN})
-_DEEP = (b"max_id=", b"min_id=", b"since_id=", b"offset=", b"page=", b"before=", b"after=")
+_DEEP = re.compile(rb"(?:max_id|min_id|since_id|offset|page|before|after)=")
 
 
 class Family(enum.IntEnum):
@@ -42,6 +43,8 @@ class PathFacts:
     - `exists`: there is a route, though perhaps not for every method, and its object may not exist.
     - `hot`: the names of the query parameters that distinguish its cached answers, without brackets; None if
       anonymous answers are never cached.
+    - `finished`: the facts of a reader that make a token's stored answer stale (readers/facts.py); None if such
+      answers are never stored.
     - `is_same_for_all`: a static file; session cookies make no difference.
     - `is_opened_by_apps`: web apps open the page in a window and wait for its message.
     - `body_bytes`: the largest body of a request with a credential; 0 for the edge's default.
@@ -53,6 +56,7 @@ class PathFacts:
     changing_kind: int = PAGE
     exists: bool = False
     hot: frozenset[bytes] | None = None
+    finished: tuple[int, ...] | None = None
     is_same_for_all: bool = False
     is_opened_by_apps: bool = False
     body_bytes: int = 0
@@ -89,5 +93,5 @@ class PathTable(dict[bytes, PathFacts]):
 
 def is_deep(query: bytes) -> bool:
     """Return True if the query asks for a page after the first."""
-    # The first test saves seven searches, which take 0.1 ms for 8 KB of "%".
-    return b"=" in query and any(name in query for name in _DEEP)
+    # The first test saves the search, which takes 0.1 ms for 8 KB of "%".
+    return b"=" in query and _DEEP.search(query) is not None

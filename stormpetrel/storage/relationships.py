@@ -98,6 +98,9 @@ _MUTING = sql(
     "SELECT target_id, hide_notifications, expires_at_ms FROM mutes WHERE account_id = :reader_id "
     "AND target_id IN :account_ids[] AND (expires_at_ms = 0 OR expires_at_ms > :now_ms)"
 )
+_NEXT_MUTE_END = sql(
+    "SELECT min(expires_at_ms) FROM mutes WHERE account_id = :account_id AND expires_at_ms > :now_ms"
+)
 _ALL_FOLLOWED = sql("SELECT followed_id, show_boosts, languages FROM follows WHERE follower_id = :reader_id")
 _ALL_HIDDEN = sql(
     "SELECT target_id, 0 FROM blocks WHERE account_id = :reader_id "
@@ -370,6 +373,12 @@ def followed_by_reader(
 def hidden_from_reader(connection: Connection, *, reader_id: int, now_ms: int) -> list[tuple[int, int]]:
     """Return (account, end in ms or 0) of blocks in either direction and of the reader's mutes."""
     return connection.all(_ALL_HIDDEN, reader_id=reader_id, now_ms=now_ms)
+
+
+def next_mute_end_ms(connection: Connection, *, account_id: int, now_ms: int) -> int | None:
+    """Return when the first of the account's mutes ends; None if none of them does."""
+    row = connection.one(_NEXT_MUTE_END, account_id=account_id, now_ms=now_ms)
+    return None if row is None else row[0]
 
 
 def subscription_ids(connection: Connection, *, account_id: int, count: int) -> list[int]:

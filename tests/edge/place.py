@@ -179,6 +179,7 @@ class Place:
         edge = EdgeConfig(**{"max_connections": 3000, **keys.pop("edge", {})})
         shield = ShieldConfig(**{"requests_per_5min": 0, **keys.pop("shield", {})})
         body_bytes = keys.pop("body_bytes", lambda path: 0)
+        facts = keys.pop("facts", facts_of)
         sock = socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(("127.0.0.1", keys.pop("port", 0)))
@@ -186,7 +187,7 @@ class Place:
         parts = EdgeParts(
             edge=edge,
             shield=shield,
-            paths=PathTable(lambda path: replace(facts_of(path), body_bytes=body_bytes(path))),
+            paths=PathTable(lambda path: replace(facts(path), body_bytes=body_bytes(path))),
             secret=SECRET,
             public_https=keys.pop("public_https", False),
             **keys,

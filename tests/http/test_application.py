@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from stormpetrel.edge.cache import HotCache
+from stormpetrel.edge.finished import FinishedAnswers
 from stormpetrel.errors import Busy
 from stormpetrel.freshness import Freshness
 from stormpetrel.http.application import MAX_STRANGERS_CHANGING, WebApplication
@@ -307,6 +308,7 @@ def test_a_token_whose_account_changed_during_its_look_up_is_looked_up_again(
             https=False,
             config=SimpleNamespace(media_origin=""),
             cache=HotCache(capacity_bytes=0, ttl_s=1.0, grace_s=1.0),
+            finished=FinishedAnswers(),
             database=database,
             tokens=TokenTable(),
             access_freshness=Freshness(),

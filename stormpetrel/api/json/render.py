@@ -8,8 +8,8 @@ from a rule.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import cast
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, cast
 
 import msgspec
 
@@ -26,20 +26,14 @@ from stormpetrel.freshness import Freshness
 from stormpetrel.http.request import Request
 from stormpetrel.model.account import Account
 from stormpetrel.model.conversation import Conversation
-from stormpetrel.model.event import (
-    AccountChanged,
-    AllChanged,
-    Event,
-    PostChanged,
-    PostCreated,
-    PostDeleted,
-    RelationshipChanged,
-)
-from stormpetrel.model.filter import searched_text
+from stormpetrel.model.event import Event
+from stormpetrel.model.filter import NEVER_MS, searched_text
 from stormpetrel.model.notification import Notification, key_text
 from stormpetrel.model.post import Flags, Post, Thread
+from stormpetrel.readers.facts import changed_by
 from stormpetrel.readers.filters import ReaderFilters
 from stormpetrel.readers.flags import ReaderFlags
+from stormpetrel.rules import relationships
 from stormpetrel.storage.engine.database import Database
 
 HALF_CACHE_BYTES = 16 * 1024 * 1024
@@ -57,6 +51,13 @@ def _post_size(post: PostBytes) -> int:
 
 def _account_size(account: bytes) -> int:
     return len(account) + ENTRY_BYTES
+
+
+class ShownIds(NamedTuple):
+    """The ids of the posts and accounts in an answer, and when it changes by the clock, in ms since 1970."""
+
+    ids: tuple[int, ...]
+    until_ms: int
 
 
 class Renderer:
@@ -86,34 +87,18 @@ class Renderer:
 
     def apply(self, event: Event) -> None:
         """Drop the entries that `event` makes outdated."""
-        if isinstance(event, PostChanged):
-            self._changed(posts=(event.post_id,))
-        elif isinstance(event, PostCreated):
-            # Counters changed: those of the author and of the post replied to or boosted.
-            self._changed(posts=(event.in_reply_to_id, event.boost_of_id), accounts=(event.author_id,))
-        elif isinstance(event, AccountChanged) and not event.hidden:
-            self._changed(accounts=(event.account_id,))
-        elif isinstance(event, RelationshipChanged):
-            self._changed(accounts=(event.account_id, event.other_id))
-        elif isinstance(event, PostDeleted):
-            boosts = (boost_id for boost_id, _ in event.boosts)
-            self._changed(
-                posts=(event.post_id, event.in_reply_to_id, event.boost_of_id, *boosts),
-                accounts=(event.author_id,),
-            )
-        elif isinstance(event, AllChanged | AccountChanged):
-            # Hiding an account, or showing it again, changes the counters of everything it interacted with.
+        keys = changed_by(event)
+        if keys is None:
             self._posts.clear()
             self._accounts.clear()
             self.freshness.all_changed()
-
-    def _changed(self, *, posts: tuple[int, ...] = (), accounts: tuple[int, ...] = ()) -> None:
-        """Drop these posts and accounts; 0 stands for none."""
-        self.freshness.changed(*filter(None, (*posts, *accounts)))
-        for post_id in filter(None, posts):
-            self._posts.drop(post_id)
-        for account_id in filter(None, accounts):
-            self._accounts.drop(account_id)
+            return
+        ids = [key for key in keys if isinstance(key, int)]
+        if ids:
+            self.freshness.changed(*ids)
+            for one in ids:
+                self._posts.drop(one)
+                self._accounts.drop(one)
 
     # Responses
 
@@ -309,6 +294,28 @@ class Renderer:
                 bodies.append(b"".join(parts))
         return bodies
 
+    # Answers that are stored (edge/finished.py)
+
+    def shown(self, post_ids: Sequence[int], reader_id: int) -> ShownIds | None:
+        """Return what an answer with these posts shows; None if a post of it is not in memory any more."""
+        ids: list[int] = []
+        until_ms = self._filters.until_ms(reader_id) if post_ids else NEVER_MS
+        now_ms = self._clock_ms()
+        for post_id in post_ids:
+            post = self._posts.get(post_id)
+            if post is None:
+                return None
+            ids += (post_id, post.author_id)
+            if post.original_id > 0:
+                original = self._posts.get(post.original_id)
+                if original is None:
+                    return None
+                ids += (post.original_id, original.author_id)
+                post = original
+            if post.poll is not None and not post.poll.is_over(now_ms):
+                until_ms = min(until_ms, post.poll.expires_at_ms)
+        return ShownIds(tuple(dict.fromkeys(ids)), until_ms)
+
     # Cache and database
 
     async def _view(self, post_ids: Sequence[int], account_ids: Sequence[int], reader_id: int | None) -> View:
@@ -419,3 +426,30 @@ class _Named(msgspec.Struct):
 def renderer(request: Request) -> Renderer:
     """Return the worker's renderer (http/site.py cannot know its type: doors are layers above it)."""
     return cast(Renderer, request.site.api)
+
+
+async def keep_finished(
+    request: Request,
+    post_ids: Sequence[int] = (),
+    *,
+    others: Iterable[int] = (),
+    obeys_mutes: bool = False,
+    still_holds: Callable[[], bool] | None = None,
+) -> None:
+    """Allow the next request with this token to get an answer with these posts from memory (`Request.keep_finished`).
+
+    `others`: further posts and accounts in it. `obeys_mutes`: it leaves out accounts that the reader mutes.
+    """
+    reader_id = request.reader_id
+    if reader_id is None or not request.may_be_finished:
+        return
+    shown = renderer(request).shown(post_ids, reader_id)
+    if shown is None:
+        return
+    until_ms = shown.until_ms
+    if obeys_mutes:
+        ends_ms = await request.site.database.read(
+            relationships.mutes_until_ms, account_id=reader_id, now_ms=request.now_ms
+        )
+        until_ms = min(until_ms, ends_ms)
+    request.keep_finished({*others, *shown.ids}, until_ms=until_ms, still_holds=still_holds)
