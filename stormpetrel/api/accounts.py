@@ -198,15 +198,17 @@ async def search(request: Request) -> Response:
         if domain.lower() != request.site.domain:
             return Response(body=b"[]")
         text = name
-    found = await request.site.database.read(
-        search_rules.find_people_ids,
-        reader_id=request.account_id,
-        text=text,
-        limit=page_of(PageQuery(limit=query.limit), default=ACCOUNTS_DEFAULT, most=ACCOUNTS_MOST).limit,
-        offset=min(max(query.offset, 0), MAX_OFFSET),
-        only_followed=query.following,
-        now_ms=request.now_ms,
-    )
+    wanted: dict[str, Any] = {
+        "reader_id": request.account_id,
+        "text": text,
+        "limit": page_of(PageQuery(limit=query.limit), default=ACCOUNTS_DEFAULT, most=ACCOUNTS_MOST).limit,
+        "offset": min(max(query.offset, 0), MAX_OFFSET),
+        "only_followed": query.following,
+        "now_ms": request.now_ms,
+    }
+    _, found = request.site.database.read_inline(search_rules.find_few_people_ids, **wanted)
+    if found is None:
+        found = await request.site.database.read(search_rules.find_people_ids, **wanted)
     return Response(body=await renderer(request).accounts(found))
 
 

@@ -23,7 +23,7 @@ _PAGE = (
     "AND NOT EXISTS (SELECT 1 FROM posts p WHERE p.id = n.post_id AND p.hidden AND p.author_id <> :account_id) "
     "AND n.from_account_id NOT IN ("
     "SELECT target_id FROM blocks WHERE account_id = :account_id "
-    "UNION SELECT target_id FROM mutes WHERE account_id = :account_id AND hide_notifications = TRUE "
+    "UNION ALL SELECT target_id FROM mutes WHERE account_id = :account_id AND hide_notifications = TRUE "
     "AND (expires_at_ms = 0 OR expires_at_ms > :now_ms))"
 )
 _NOTIFICATIONS = paged(_PAGE, "n.id")

@@ -22,10 +22,11 @@ NAMES_MOST = 2_000
 """Accounts whose name matches the prefix; those among them with the most followers are shown."""
 TAGS_MOST = 1_000
 
+# UNION ALL: each UNION would build a table of its own, and IN builds one anyway.
 _HIDDEN = (
     "SELECT target_id FROM blocks WHERE account_id = :reader_id "
-    "UNION SELECT account_id FROM blocks WHERE target_id = :reader_id "
-    "UNION SELECT target_id FROM mutes WHERE account_id = :reader_id "
+    "UNION ALL SELECT account_id FROM blocks WHERE target_id = :reader_id "
+    "UNION ALL SELECT target_id FROM mutes WHERE account_id = :reader_id "
     "AND (expires_at_ms = 0 OR expires_at_ms > :now_ms)"
 )
 # Who may find a post: its author, and any reader for public posts of authors who are indexable.
@@ -95,9 +96,8 @@ _FOUND_KEPT = sql(
 )
 
 _PEOPLE = sql(
-    "SELECT a.id, a.username_lower, a.followers_count FROM (SELECT DISTINCT account_id FROM "
-    "(SELECT account_id FROM account_words WHERE word >= :low AND word < :high ORDER BY word LIMIT :most) AS n) AS w "
-    "JOIN accounts a ON a.id = w.account_id WHERE a.state = 'active' "
+    "SELECT a.id, a.username_lower, a.followers_count FROM accounts a WHERE a.id IN (SELECT account_id "
+    "FROM account_words WHERE word >= :low AND word < :high ORDER BY word LIMIT :most) AND a.state = 'active' "
     # The exact name also finds an account that the reader blocked or muted, to undo it, but
     # none that blocks the reader.
     f"AND (:reader_id = 0 OR a.id NOT IN ({_HIDDEN}) OR (a.username_lower = :low "
@@ -107,6 +107,9 @@ _PEOPLE = sql(
     "ORDER BY CASE WHEN a.username_lower = :low THEN 0 ELSE 1 END, "
     "CASE WHEN EXISTS (SELECT 1 FROM follows y WHERE y.follower_id = :reader_id AND y.followed_id = a.id) "
     "THEN 0 ELSE 1 END, a.followers_count DESC, a.username_lower LIMIT :count OFFSET :skip"
+)
+_NAMES = sql(
+    "SELECT count(*) FROM (SELECT 1 FROM account_words WHERE word >= :low AND word < :high LIMIT :most) AS n"
 )
 _TAGS = sql(
     "SELECT t.name FROM (SELECT id, name, uses FROM tags WHERE name >= :low AND name < :high "
@@ -245,6 +248,13 @@ def people(
         now_ms=now_ms,
     )
     return [row[0] for row in rows]
+
+
+def count_names(connection: Connection, *, prefix: str, most: int) -> int:
+    """Return how many names of accounts begin with `prefix` (folded), counted up to `most`."""
+    row = connection.one(_NAMES, low=prefix, high=prefix + "\U0010ffff", most=most)
+    assert row is not None
+    return int(row[0])
 
 
 def tags(connection: Connection, *, prefix: str, limit: int, offset: int) -> list[str]:

@@ -239,3 +239,17 @@ def test_posts_are_found_by_their_media_and_polls_as_these_come_and_go(store: St
     store.do(posts.delete_post, author_id=ann, post_id=asked, now_ms=store.now_ms)
     assert found(store, bob, "has:media") == []
     assert found(store, bob, "gull") == [seen, plain]
+
+
+def test_a_search_on_the_event_loop_finds_the_same_people_or_leaves_it_to_the_thread(store: Store) -> None:
+    reader = store.person("reader")
+    for _ in range(search.FEW_NAMES // 2):
+        store.person("anna")
+    wanted = {"reader_id": reader, "limit": 80, "offset": 0, "now_ms": store.now_ms}
+    for text in ("anna", "@anna1", "anna2@here.example", "none", "", "@"):
+        few = search.find_few_people_ids(store.connection, text=text, **wanted)
+        assert few == search.find_people_ids(store.connection, text=text, **wanted), text
+    assert search.find_few_people_ids(store.connection, text="anna reader", **wanted) is None
+    for _ in range(search.FEW_NAMES):
+        store.person("anton")
+    assert search.find_few_people_ids(store.connection, text="an", **wanted) is None
