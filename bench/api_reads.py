@@ -66,18 +66,6 @@ def paths(place: places.Place, token: str) -> dict[str, str]:
     return {path.replace(post, ":id").replace(account, ":id").replace(name, "NAME"): path for path in asked}
 
 
-def differing(run: int) -> str:
-    """Return a script for wrk that requests a path that was never requested before, each time."""
-    return f"""
-local number = 0
-request = function()
-  number = number + 1
-  local mark = string.find(wrk.path, "?", 1, true) and "&" or "?"
-  return wrk.format("GET", wrk.path .. mark .. "run={run}." .. number)
-end
-"""
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
@@ -105,7 +93,7 @@ def main() -> None:
             for name, path in paths(place, token).items():
                 if options.only not in name:
                     continue
-                for way, script in (("", None), (", by the application", differing(run))):
+                for way, script in (("", None), (", by the application", peers.differing(run))):
                     ways.setdefault(name + way, []).append(
                         peers.wrk(
                             f"http://127.0.0.1:{place.port}{path}",

@@ -5,12 +5,17 @@
 2,000 accounts and 100,000 posts from `stormpetrel seed`; the worker on core 0, wrk on core 1, 32 keep-alive
 connections, the ways interleaved. Target: at least 8,000 requests/s, p99 at most 20 ms.
 
-markers          the minimum for a request with a token: edge, queue, application, one indexed query
-home             ids from memory, posts and accounts from their encoded bytes, the reader's flags from memory
-home, older page the same with max_id, further back
-public, signed in the public timeline with the reader's flags: ids by query
-home of 40       the same as home with twice as many posts
-home of 40, gzip the same, compressed; the answer then has at most 15 KB, at 1.3 times the CPU
+markers          the minimum for a request with a token at the application: edge, queue, one indexed query
+poll             home with the newest `since_id`, again and again: the finished answer [] from memory
+home             the same for a full page
+home, gzip       the same, compressed once
+home, made       by the application: ids from memory, posts and accounts from their encoded bytes, flags from memory
+older page, made the same with max_id, further back
+public, made     the public timeline with the reader's flags: ids by query
+home of 40, made the same as home with twice as many posts
+40, gzip, made   the same, compressed; the answer then has at most 15 KB, at 1.3 times the CPU
+
+What is made has a parameter without a meaning that is different in each request: such an answer is not in memory.
 """
 
 from __future__ import annotations
@@ -61,28 +66,35 @@ def main() -> None:
             raise SystemExit(f"the reader's home has {len(statuses)} posts, not 20")
         bearer, gzip = f"Authorization: Bearer {token}", "Accept-Encoding: gzip"
         home_of_40 = "/api/v1/timelines/home?limit=40"
-        ways: dict[str, tuple[str, list[str], list[peers.Run]]] = {
-            "markers": ("/api/v1/markers?timeline[]=home", [bearer], []),
-            "home": ("/api/v1/timelines/home", [bearer], []),
-            "home, older page": (f"/api/v1/timelines/home?max_id={statuses[-1]['id']}", [bearer], []),
-            "public, signed in": ("/api/v1/timelines/public", [bearer], []),
-            "home of 40": (home_of_40, [bearer], []),
-            "home of 40, gzip": (home_of_40, [bearer, gzip], []),
+        path = "/api/v1/timelines/home"
+        # The path, its headers, True if the application makes each answer.
+        ways: dict[str, tuple[str, list[str], bool]] = {
+            "markers": ("/api/v1/markers?timeline[]=home", [bearer], True),
+            "poll": (f"{path}?since_id={statuses[0]['id']}", [bearer], False),
+            "home": (path, [bearer], False),
+            "home, gzip": (path, [bearer, gzip], False),
+            "home, made": (path, [bearer], True),
+            "older page, made": (f"{path}?max_id={statuses[-1]['id']}", [bearer], True),
+            "public, made": ("/api/v1/timelines/public", [bearer], True),
+            "home of 40, made": (home_of_40, [bearer], True),
+            "40, gzip, made": (home_of_40, [bearer, gzip], True),
         }
+        done: dict[str, list[peers.Run]] = {way: [] for way in ways}
         plain_bytes, gzip_bytes = (
             wire_bytes(place.port, home_of_40, headers) for headers in ([bearer], [bearer, gzip])
         )
-        for _ in range(rounds):
-            for path, headers, runs in ways.values():
-                runs.append(
+        for run in range(rounds):
+            for way, (path, headers, is_made) in ways.items():
+                done[way].append(
                     peers.wrk(
                         f"http://127.0.0.1:{place.port}{path}",
                         pid=worker,
                         seconds=seconds,
                         headers=headers,
+                        script=peers.differing(run) if is_made else None,
                     )
                 )
-    rows = peers.rows_of({way: runs for way, (_, _, runs) in ways.items()})
+    rows = peers.rows_of(done)
     if not options.json:
         print(f"the answer: {len(home):,} bytes, 20 posts; of 40 {plain_bytes:,}, with gzip {gzip_bytes:,}")
     peers.show(rows, as_json=options.json)

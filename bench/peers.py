@@ -92,6 +92,18 @@ def wrk(
     return Run(requests / duration_us * 1e6, used_s / max(requests, 1) * 1e6, p99_us / 1000, refused)
 
 
+def differing(run: int) -> str:
+    """Return a script for wrk that adds a parameter without a meaning, different in each request of each `run`."""
+    return f"""
+local number = 0
+request = function()
+  number = number + 1
+  local mark = string.find(wrk.path, "?", 1, true) and "&" or "?"
+  return wrk.format("GET", wrk.path .. mark .. "run={run}." .. number)
+end
+"""
+
+
 @contextmanager
 def nginx(*, locations: str, http: str = "", core: int | None = 0) -> Iterator[tuple[int, int, Path]]:
     """Run one nginx worker on `core`; yield its port, the worker's pid, and the directory that it serves."""
