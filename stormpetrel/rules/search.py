@@ -166,7 +166,7 @@ def find_people_ids(
     return [account.id for account in found if _has_parts(account, parts)][offset : offset + limit]
 
 
-def find_few_people_ids(connection: Connection, **wanted: Any) -> list[int] | None:
+def find_few_people_ids(connection: Connection, /, **wanted: Any) -> list[int] | None:
     """Return `find_people_ids`; None if that may take long: several words, or one that many names begin with.
 
     Apps search at each letter that is typed, and after three of them few names are left.
