@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from stormpetrel.edge.cache import HotCache
+from stormpetrel.edge.finished import FinishedAnswers
 from stormpetrel.freshness import Freshness
 from stormpetrel.model.event import (
     AccessChanged,
@@ -239,6 +240,7 @@ class Held(SimpleNamespace):
             cache=Noted(),
             tokens=TokenTable(),
             access_freshness=Freshness(),
+            finished=FinishedAnswers(),
         )
 
     def told(self, *events: Any) -> Held:
