@@ -12,7 +12,7 @@ from stormpetrel.model.account import Role
 from stormpetrel.model.demo_phone import NUMBERS, ROUTE, SENDER
 from stormpetrel.model.phone import PhoneKeys
 from stormpetrel.process import secret
-from stormpetrel.rules import phones
+from stormpetrel.rules import naming, phones
 from stormpetrel.storage.sms_spool import money, outbox
 from stormpetrel.storage.sms_spool.file import open_spool
 from stormpetrel.web.demo_phone import put_text
@@ -72,6 +72,8 @@ def live_in(place: Place, directory: Path) -> LivedIn:
     ada.http.patch("/api/v1/accounts/update_credentials", json={"locked": True})
     place.person("Asking").follow(ada)
     values = {"name": ada.username, "account": str(ben.id)}
+    shares = {one.username: 0.3 for one in (ada, ben, cleo)}
+    place.write(naming.ask, shares=shares, began_ms=now_ms() - 600_000, ended_ms=now_ms(), now_ms=now_ms())
 
     edited = ada.post("First words, to be changed", spoiler_text="Old words")
     changed = {"status": "First words #hello https://example.org/a/long/address?with=words @" + ben.username}
