@@ -86,7 +86,7 @@ def place(
     process = subprocess.Popen([*STORMPETREL, "serve", *roles], env=environ, stdout=quiet, stderr=quiet)
     try:
         running = Place(int(environ["STORMPETREL_WEB_PORT"]), process.pid, environ)
-        peers.wait_for(running.port)
+        peers.wait_for(running.port, within_s=_START_S)
         end_s = time.monotonic() + _START_S
         # The listeners are open before the workers have started.
         while len(running.workers()) < workers and time.monotonic() < end_s:
