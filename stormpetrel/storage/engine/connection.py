@@ -304,8 +304,12 @@ class PostgresqlConnection(_Shared):
             return
         self._pipelining = self.raw.pipeline()
         self._pipeline = self._pipelining.__enter__()
-        self._later.execute(b"BEGIN", prepare=False)
-        self._xid.execute(b"SELECT pg_current_xact_id()::text")
+        try:
+            self._later.execute(b"BEGIN", prepare=False)
+            self._xid.execute(b"SELECT pg_current_xact_id()::text")
+        except BaseException:
+            self.rollback()
+            raise
 
     def commit(self, *, is_flushed: bool = True, has_predecessors: bool = False) -> None:
         """Commit. Without `is_flushed`, do not wait for the disk: a later flush makes it durable.
