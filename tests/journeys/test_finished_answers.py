@@ -259,6 +259,29 @@ def test_no_answer_from_memory_differs_from_the_application_s_after_any_write(pl
     assert hits > 200
 
 
+def test_each_kind_of_write_shows_in_the_next_request_of_its_author_and_of_the_account_it_concerns(
+    place: Place,
+) -> None:
+    readers = [Reader.of(place, name) for name in ("ada", "bob", "eve")]
+    company = Company(place, readers, random.Random(1))
+    company.post(0, poll={"options": ["a", "b"], "expires_in": 300})
+    company.do(1, f"/api/v1/accounts/{company.id(0)}/follow")
+    first, paths = company.posts[:], company.paths()
+    # Deleting comes last: until then all actions are about the first post, which only its author can pin.
+    others = [action for action in ACTIONS if action not in ("pin", "unpin", "delete")]
+    writes = [(action, 1) for action in others] + [
+        (action, 0) for action in ("pin", "unpin", "post", "delete")
+    ]
+    for action, who in writes:
+        company.posts[:] = first
+        ACTIONS[action](company, who, 1 - who)
+        company.posts[:] = first
+        for path in paths:
+            for reader in (0, 1):
+                company.check(reader, path)
+    assert company.from_memory > 1_000
+
+
 def test_a_poll_of_home_is_answered_from_memory_until_a_followed_account_posts(place: Place) -> None:
     reader, author, stranger = (place.person(name) for name in ("reader", "author", "stranger"))
     reader.follow(author)
