@@ -142,7 +142,7 @@ class ShieldConfig:
         high=1_000_000_000,
     )
     running: int = _key(4, "concurrent requests per worker", low=1, high=256)
-    waiting: int = _key(512, "queued requests per worker", low=1, high=100_000)
+    waiting: int = _key(512, "queued requests per worker, besides members' writes", low=1, high=100_000)
     waiting_per_identity: int = _key(64, "queued requests per identity and worker", low=1, high=100_000)
     visitor_cookies: str = _key(
         "on",

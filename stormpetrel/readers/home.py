@@ -52,7 +52,7 @@ LEAST_IDS = 40 + REPEAT_ENTRIES
 """A home is merged from recent posts with so many of its ids: the longest page, and those that decide repeats."""
 MAX_IDS = LOADED_IDS
 """Ids cached per reader; a query answers readers who go further back."""
-SLACK_IDS = 20
+SLACK_IDS = 16
 """An entry grows by this many ids before the oldest are dropped. With MAX_IDS at most 255: a place takes a byte."""
 MAX_WEIGHT = 100 * 1024 * 1024
 """Limit for the bytes of all entries together."""
