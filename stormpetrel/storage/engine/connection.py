@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
@@ -28,6 +28,7 @@ from stormpetrel.storage.engine.statement import Statement
 
 Row = tuple[Any, ...]
 
+_BEGUN = b"SELECT pg_current_xact_id()::text::bigint, extract(epoch FROM now())::float8"
 _LOG = b"SELECT pg_logical_emit_message(true, 'stormpetrel', '')"
 """Writes an empty record to PostgreSQL's log: a commit that wrote nothing flushes nothing."""
 
@@ -218,11 +219,21 @@ class SqliteConnection(_Shared):
             self._lock_file = -1
 
 
+class TransactionId(NamedTuple):
+    """A transaction on PostgreSQL: its 64-bit number, and when it began, in seconds since 1970 by the server's clock.
+
+    After a crash, the server gives numbers of lost transactions to others.
+    """
+
+    number: int
+    began_s: float
+
+
 class PostgresqlConnection(_Shared):
     """A connection to PostgreSQL. `raw` is the psycopg connection, in autocommit outside `begin`…`commit`.
 
     In a pipeline, `begin` and `run_later` do not wait for their answers, which come with that of the next statement.
-    `transaction_id`: the last one begun, for outcome.py; "" until its answer has come.
+    `transaction_id`: the last one begun, for outcome.py; None until its answer has come.
     """
 
     __slots__ = ("_cursor", "_later", "_pipeline", "_pipelining", "_xid", "raw", "transaction_id", "until_s")
@@ -252,7 +263,7 @@ class PostgresqlConnection(_Shared):
 
         # No statement of a read begins after this, by time.perf_counter; each also has its own limit.
         self.until_s = math.inf
-        self.transaction_id = ""
+        self.transaction_id: TransactionId | None = None
         self._pipelining: AbstractContextManager[Any] | None = None
         self._pipeline: Any = None
         # One cursor for all statements: each answer is fetched before the next query (CPU per statement: 96
@@ -265,7 +276,7 @@ class PostgresqlConnection(_Shared):
     @property
     def is_begun(self) -> bool:
         """Return True if the server has answered the last `begin`."""
-        return bool(self.transaction_id)
+        return self.transaction_id is not None
 
     def all(self, statement: Statement, **values: Any) -> list[Row]:
         if time.perf_counter() > self.until_s:
@@ -294,19 +305,19 @@ class PostgresqlConnection(_Shared):
 
     def begin(self, *, is_pipelined: bool = False) -> None:
         """Begin a transaction. In a pipeline, its statements may not copy rows."""
-        self.transaction_id = ""
+        self.transaction_id = None
         if not is_pipelined:
-            self._cursor.execute(b"BEGIN; SELECT pg_current_xact_id()::text", prepare=False)
+            self._cursor.execute(b"BEGIN; " + _BEGUN, prepare=False)
             self._cursor.nextset()
             row = self._cursor.fetchone()
             assert row is not None
-            self.transaction_id = row[0]
+            self.transaction_id = TransactionId(*row)
             return
         self._pipelining = self.raw.pipeline()
         self._pipeline = self._pipelining.__enter__()
         try:
             self._later.execute(b"BEGIN", prepare=False)
-            self._xid.execute(b"SELECT pg_current_xact_id()::text")
+            self._xid.execute(_BEGUN)
         except BaseException:
             self.rollback()
             raise
@@ -317,7 +328,7 @@ class PostgresqlConnection(_Shared):
         `has_predecessors`: flush those commits too, even if this transaction changed nothing.
         """
         try:
-            if not self.transaction_id:
+            if self.transaction_id is None:
                 # Without it, the outcome of a COMMIT without an answer could not be found out.
                 self._sync()
             if not is_flushed:
@@ -347,10 +358,10 @@ class PostgresqlConnection(_Shared):
             self._read_id()
 
     def _read_id(self) -> None:
-        if self._pipeline is not None and not self.transaction_id:
+        if self._pipeline is not None and self.transaction_id is None:
             row = self._xid.fetchone()
             assert row is not None
-            self.transaction_id = row[0]
+            self.transaction_id = TransactionId(*row)
 
     def _leave(self) -> None:
         """End the pipeline: wait for all answers. Raise the first error."""

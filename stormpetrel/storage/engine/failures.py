@@ -60,6 +60,12 @@ def to_be_repeated(error: BaseException) -> bool:
     return isinstance(error, kinds.DeadlockDetected | kinds.SerializationFailure | kinds.UniqueViolation)
 
 
+def is_unknown_transaction(error: BaseException) -> bool:
+    """Return whether PostgreSQL was asked about a transaction that it has not begun, or lost in a crash."""
+    driver = _psycopg()
+    return driver is not None and isinstance(error, driver.errors.InvalidParameterValue)
+
+
 def cannot_be_stored(error: BaseException) -> bool:
     """Return whether a value is invalid on either store: NUL for PostgreSQL, lone surrogate, over 64 bits."""
     driver = _psycopg()

@@ -3,6 +3,9 @@
 The connection can end after the server received the COMMIT and before its answer arrived. The
 transaction's id was fetched when it began; the server knows its outcome, also after a crash
 (`pg_xact_status`, PostgreSQL 10 and later).
+
+In a crash the server forgets the transactions whose log was not on the disk, and numbers later ones from there again:
+such an id is either not in use, or belongs to another transaction, whose outcome says nothing.
 """
 
 from __future__ import annotations
@@ -12,23 +15,29 @@ import time
 from collections.abc import Sequence
 
 from stormpetrel.errors import EnvironmentFailure
-from stormpetrel.storage.engine.connection import PostgresqlConnection
-from stormpetrel.storage.engine.failures import server_gone
+from stormpetrel.storage.engine.connection import PostgresqlConnection, TransactionId
+from stormpetrel.storage.engine.failures import is_unknown_transaction, server_gone
 
 log = logging.getLogger(__name__)
 
 ASK_FOR_S = 4.0
 """How long to ask the server; a restart takes about a second, and the writer waits meanwhile."""
 PAUSE_S = 0.1
+_LOST = "lost in a crash"
 _STATUS = "SELECT pg_xact_status(%s::text::xid8)"
+# A recovery from a crash ends with a checkpoint. `next_xid` is "epoch:number", the number in 32 bits.
+_CHECKPOINT = (
+    "SELECT (split_part(next_xid, ':', 1)::bigint << 32) + split_part(next_xid, ':', 2)::bigint, "
+    "extract(epoch FROM checkpoint_time)::float8 FROM pg_control_checkpoint()"
+)
 
 
-def outcomes(url: str, transaction_ids: Sequence[str]) -> dict[str, bool | None]:
+def outcomes(url: str, transaction_ids: Sequence[TransactionId]) -> dict[TransactionId, bool | None]:
     """Return for each transaction whether it was committed; None if the server did not say in ASK_FOR_S seconds.
 
-    Those that were are durable: the log is flushed after the question.
+    Those that were are durable: the log is flushed after the question. Never raise.
     """
-    found: dict[str, bool | None] = dict.fromkeys(transaction_ids)
+    found: dict[TransactionId, bool | None] = dict.fromkeys(transaction_ids)
     until_s = time.monotonic() + ASK_FOR_S
     while time.monotonic() < until_s:
         try:
@@ -42,21 +51,45 @@ def outcomes(url: str, transaction_ids: Sequence[str]) -> dict[str, bool | None]
                 return found
         except Exception as error:
             if not server_gone(error):
-                raise
+                # The writer must go on: it is the only one of its process.
+                log.exception("the outcome of %d commits could not be found out", len(transaction_ids))
+                break
         finally:
             connection.close()
         time.sleep(PAUSE_S)
     return dict.fromkeys(transaction_ids)
 
 
-def _ask(connection: PostgresqlConnection, found: dict[str, bool | None]) -> bool:
+def _ask(connection: PostgresqlConnection, found: dict[TransactionId, bool | None]) -> bool:
     """Fill in the outcomes; return False if a transaction is still in progress."""
+    row = connection.raw.execute(_CHECKPOINT).fetchone()
+    assert row is not None
+    next_number, checkpoint_s = row
     for transaction_id in found:
-        row = connection.raw.execute(_STATUS, (transaction_id,)).fetchone()
-        # None: the server has forgotten the transaction, which does not happen within seconds.
-        status = row[0] if row is not None else None
+        status = _status(connection, transaction_id.number)
         if status == "in progress":
             return False
+        # The checkpoint's time is in whole seconds.
+        if (
+            status != _LOST
+            and transaction_id.number >= next_number
+            and transaction_id.began_s < checkpoint_s + 1
+        ):
+            # It had this number before a checkpoint that found the number unused, perhaps that of a recovery.
+            status = None
         found[transaction_id] = None if status is None else status == "committed"
         log.warning("a commit got no reply; the database reports it as %s", status)
     return True
+
+
+def _status(connection: PostgresqlConnection, number: int) -> str | None:
+    """Return the server's word for the outcome, or _LOST; None if the server has forgotten the transaction, which
+    does not happen within seconds.
+    """
+    try:
+        row = connection.raw.execute(_STATUS, (str(number),)).fetchone()
+    except Exception as error:
+        if is_unknown_transaction(error):
+            return _LOST
+        raise
+    return None if row is None else row[0]

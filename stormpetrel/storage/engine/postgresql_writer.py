@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 from stormpetrel.errors import Busy, OutcomeUnknown
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.storage.engine.calls import Completions, Outcome, WriteCall
-from stormpetrel.storage.engine.connection import PostgresqlConnection
+from stormpetrel.storage.engine.connection import PostgresqlConnection, TransactionId
 from stormpetrel.storage.engine.failures import for_caller, server_gone, to_be_repeated
 from stormpetrel.storage.engine.outcome import outcomes
 
@@ -39,7 +39,7 @@ class _Held(NamedTuple):
     """The answer to a call whose transaction was committed and not flushed yet."""
 
     answer: Outcome
-    transaction_id: str
+    transaction_id: TransactionId
 
 
 class PostgresqlWriter:
@@ -133,6 +133,7 @@ class PostgresqlWriter:
             self._release()
             self._answers.append(answer)
         else:
+            assert connection.transaction_id is not None
             self._held.append(_Held(answer, connection.transaction_id))
 
     def _commit(self, *, is_flushed: bool) -> None:
@@ -141,9 +142,10 @@ class PostgresqlWriter:
         try:
             connection.commit(is_flushed=is_flushed, has_predecessors=bool(self._held))
         except Exception as error:
-            if not (server_gone(error) and connection.raw.closed and connection.transaction_id):
+            begun = connection.transaction_id
+            if not (server_gone(error) and connection.raw.closed and begun is not None):
                 raise
-            committed = outcomes(self._url, [connection.transaction_id])[connection.transaction_id]
+            committed = outcomes(self._url, [begun])[begun]
             if committed is None:
                 raise OutcomeUnknown from error
             if not committed:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
 
 from stormpetrel.errors import Busy, OutcomeUnknown
 from stormpetrel.storage.engine import outcome as module
+from stormpetrel.storage.engine.connection import Connection, PostgresqlConnection
 from stormpetrel.storage.engine.database import Database
-from tests.storage.notes import add, ids_at, run
+from tests.storage.notes import add, ids, ids_at, run
 from tests.storage.relay import Wire, relayed
 
 
@@ -79,3 +84,49 @@ def test_a_lock_that_another_program_holds_costs_two_seconds(
 
     run(postgresql_url, body)
     assert ids_at(postgresql_url) == [1, 3]
+
+
+@pytest.mark.parametrize("others", [0, 8])
+def test_writes_that_a_crash_of_the_server_lost_are_never_acknowledged(
+    own_postgresql: Any, others: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`others`: transactions of another program after the crash, which get the numbers of those that were lost."""
+    url, _, _ = own_postgresql
+    with psycopg.connect(url, autocommit=True) as operator:
+        # Without it, the server writes its log by itself five times a second.
+        operator.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
+        operator.execute("SELECT pg_reload_conf()")
+    answered: list[Any] = []
+    killed: list[int] = []
+    connect = module.PostgresqlConnection
+
+    def connect_after_others(url: str, *, limit_s: float) -> Any:
+        connection = connect(url, limit_s=limit_s)
+        with psycopg.connect(url, autocommit=True) as other:
+            for number in range(others):
+                other.execute("INSERT INTO notes VALUES (%s, 'other')", (1_000 + number,))
+        return connection
+
+    monkeypatch.setattr(module, "PostgresqlConnection", connect_after_others)
+
+    def crash(connection: Connection) -> None:
+        """Kill this connection's process, once: the server then ends all others and recovers from its log."""
+        assert isinstance(connection, PostgresqlConnection)
+        if not killed:
+            killed.append(connection.raw.info.backend_pid)
+            os.kill(killed[0], signal.SIGKILL)
+        ids(connection)
+
+    async def body(database: Database) -> None:
+        assert await database.write(add, note_id=0) == 0
+        with psycopg.connect(url, autocommit=True) as operator:
+            operator.execute("CHECKPOINT")
+        writes = [database.write(add, note_id=number) for number in range(1, 5)]
+        answered.extend(await asyncio.gather(*writes, database.write(crash), return_exceptions=True))
+        # The writer goes on.
+        assert await asyncio.wait_for(database.write(add, note_id=9), 10) == 9
+
+    run(url, body)
+    stored = [number for number in ids_at(url) if number < 1_000]
+    assert stored == [0, 9], "the crash lost nothing, so the test shows nothing"
+    assert [type(one) for one in answered] == [OutcomeUnknown if others else Busy] * 4 + [type(None)]
