@@ -11,6 +11,7 @@ such an id is either not in use, or belongs to another transaction, whose outcom
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Sequence
 
@@ -25,15 +26,13 @@ ASK_FOR_S = 4.0
 PAUSE_S = 0.1
 _LOST = "lost in a crash"
 _STATUS = "SELECT pg_xact_status(%s::text::xid8)"
-# A recovery from a crash ends with a checkpoint. `next_xid` is "epoch:number", the number in 32 bits.
-_CHECKPOINT = (
-    "SELECT (split_part(next_xid, ':', 1)::bigint << 32) + split_part(next_xid, ':', 2)::bigint, "
-    "extract(epoch FROM checkpoint_time)::float8 FROM pg_control_checkpoint()"
-)
+# The server resets its statistics when it recovers from a crash.
+_CRASH = "SELECT extract(epoch FROM stats_reset)::float8 FROM pg_stat_bgwriter"
 
 
 def outcomes(url: str, transaction_ids: Sequence[TransactionId]) -> dict[TransactionId, bool | None]:
-    """Return for each transaction whether it was committed; None if the server did not say in ASK_FOR_S seconds.
+    """Return for each transaction whether it was committed; None if the server did not say in ASK_FOR_S seconds, or
+    cannot know after a crash.
 
     Those that were are durable: the log is flushed after the question. Never raise.
     """
@@ -62,20 +61,14 @@ def outcomes(url: str, transaction_ids: Sequence[TransactionId]) -> dict[Transac
 
 def _ask(connection: PostgresqlConnection, found: dict[TransactionId, bool | None]) -> bool:
     """Fill in the outcomes; return False if a transaction is still in progress."""
-    row = connection.raw.execute(_CHECKPOINT).fetchone()
-    assert row is not None
-    next_number, checkpoint_s = row
+    row = connection.raw.execute(_CRASH).fetchone()
+    crash_s = math.inf if row is None or row[0] is None else row[0]
     for transaction_id in found:
         status = _status(connection, transaction_id.number)
         if status == "in progress":
             return False
-        # The checkpoint's time is in whole seconds.
-        if (
-            status != _LOST
-            and transaction_id.number >= next_number
-            and transaction_id.began_s < checkpoint_s + 1
-        ):
-            # It had this number before a checkpoint that found the number unused, perhaps that of a recovery.
+        if status != _LOST and transaction_id.began_s <= crash_s:
+            # The number may belong to a later transaction.
             status = None
         found[transaction_id] = None if status is None else status == "committed"
         log.warning("a commit got no reply; the database reports it as %s", status)
