@@ -159,8 +159,14 @@ class PostgresqlWriter:
     def _reconnect(self) -> None:
         """Replace the connection that ended. Raise EnvironmentFailure if the server cannot be reached."""
         self._settle()
-        self._connection = PostgresqlConnection(self._url, ids=self._ids)
-        self._keep_slot()
+        connection = PostgresqlConnection(self._url, ids=self._ids)
+        try:
+            # Before any write: without the slot, another process may make the same ids.
+            self._keep_slot()
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
 
     def _settle(self) -> None:
         """Answer the held calls by the outcome that the server knows, if it knows one."""

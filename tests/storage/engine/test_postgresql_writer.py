@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
+from typing import Any
 
 import psycopg
 import pytest
 
-from stormpetrel.errors import Busy, Forbidden, Invalid
-from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.errors import Busy, EnvironmentFailure, Forbidden, Invalid
+from stormpetrel.model.ids import IdMaker
+from stormpetrel.storage.engine.calls import Completions, WriteCall
+from stormpetrel.storage.engine.connection import Connection, PostgresqlConnection
 from stormpetrel.storage.engine.database import Database
+from stormpetrel.storage.engine.postgresql_writer import PostgresqlWriter
 from tests.storage.notes import INSERT, add, ids_at, make_table, run
 from tests.storage.relay import relayed
 
@@ -127,3 +132,45 @@ def test_a_write_waits_for_no_further_ones(postgresql_url: str) -> None:
 
     asyncio.run(body())
     assert ids_at(postgresql_url) == [1, 2]
+
+
+def test_a_write_on_a_new_connection_waits_until_the_process_has_its_slot_of_ids_again(
+    postgresql_url: str,
+) -> None:
+    make_table(postgresql_url)
+    connection = PostgresqlConnection(postgresql_url)
+    connection.close()
+    kept: list[bool] = []
+
+    def keep_slot() -> None:
+        """Fail the first time, as when the server goes away again."""
+        kept.append(bool(kept))
+        if not kept[-1]:
+            raise EnvironmentFailure("the database cannot be reached")
+
+    async def body() -> list[Any]:
+        loop = asyncio.get_running_loop()
+        futures: list[asyncio.Future[Any]] = [loop.create_future() for _ in range(2)]
+        calls = [
+            WriteCall(add, (), {"note_id": number}, future, (1, number), math.inf)
+            for number, future in enumerate(futures)
+        ]
+        # A group for each.
+        waiting = iter([calls[0], None, calls[1], None, None])
+        writer = PostgresqlWriter(
+            connection,
+            url=postgresql_url,
+            ids=IdMaker(0),
+            next_call=lambda *, wait: next(waiting),
+            is_waiting=lambda: 0,
+            completions=Completions(loop, lambda events: None),
+            keep_slot=keep_slot,
+        )
+        await asyncio.to_thread(writer.run)
+        return await asyncio.gather(*futures, return_exceptions=True)
+
+    refused, stored = asyncio.run(body())
+    assert isinstance(refused, Busy)
+    assert stored == 1
+    assert kept == [False, True]
+    assert ids_at(postgresql_url) == [1]
