@@ -296,11 +296,13 @@ class Renderer:
 
     # Answers that are stored (edge/finished.py)
 
-    def shown(self, post_ids: Sequence[int], reader_id: int) -> ShownIds | None:
-        """Return what an answer with these posts shows; None if a post of it is not in memory any more."""
+    def shown(self, post_ids: Sequence[int], reader_id: int, *, now_ms: int) -> ShownIds | None:
+        """Return what an answer with these posts shows; None if a post of it is not in memory any more.
+
+        `now_ms`: when its request came. A poll that ended since then may be open in the answer.
+        """
         ids: list[int] = []
         until_ms = self._filters.until_ms(reader_id) if post_ids else NEVER_MS
-        now_ms = self._clock_ms()
         for post_id in post_ids:
             post = self._posts.get(post_id)
             if post is None:
@@ -443,7 +445,7 @@ async def keep_finished(
     reader_id = request.reader_id
     if reader_id is None or not request.may_be_finished:
         return
-    shown = renderer(request).shown(post_ids, reader_id)
+    shown = renderer(request).shown(post_ids, reader_id, now_ms=request.now_ms)
     if shown is None:
         return
     until_ms = shown.until_ms

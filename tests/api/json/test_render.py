@@ -10,6 +10,7 @@ import pytest
 from stormpetrel.api.json.render import Renderer
 from stormpetrel.errors import NotFound
 from stormpetrel.model.event import AccountChanged, AllChanged, PostChanged, PostCreated, PostDeleted
+from stormpetrel.model.poll import PollDraft
 from stormpetrel.model.post import Draft
 from stormpetrel.readers.filters import ReaderFilters
 from stormpetrel.readers.flags import ReaderFlags
@@ -275,3 +276,22 @@ def test_many_more_posts_than_fit_are_rendered_all_the_same(sqlite_url):
             assert [status["id"] for status in seen] == [str(some_id) for some_id in ids]
 
     run(sqlite_url, story)
+
+
+def test_an_answer_made_while_a_poll_in_it_ended_is_not_stored_beyond_that_end(database_url):
+    async def story(world):
+        ann = await world.person("Ann")
+        post = await world.post(ann, poll=PollDraft(("a", "b"), 300))
+        end_ms = NOW_MS + 300_000
+        # The poll was open when the request came and was rendered, and is over when the answer is stored.
+        clock = [end_ms - 1]
+        filters = ReaderFilters(world.database)
+        renderer = Renderer(world.database, world.flags, filters, base_url=BASE, clock_ms=lambda: clock[0])
+        (seen,) = json.loads(await renderer.statuses([post], reader_id=ann))
+        assert seen["poll"]["expired"] is False
+        clock[0] = end_ms + 1
+        shown = renderer.shown([post], ann, now_ms=end_ms - 1)
+        assert shown is not None
+        assert shown.until_ms == end_ms
+
+    run(database_url, story)
