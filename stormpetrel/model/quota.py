@@ -71,6 +71,9 @@ GUESS_CODE = Quota("guess.code", 10, 15 * MINUTE_S)
 GUESS_NOTICE = Quota("guess.notice", 1, DAY_S)
 """Mails to an owner about attempts."""
 
+CODE_OF_OWNER = Quota("sms.nonce.owner", 6, 4 * HOUR_S)
+"""Codes texted for one account from the part of the budget that is kept for owners."""
+
 NAMING_NOTICE = Quota("naming.notice", 1, DAY_S)
 """Mails to an owner about reports that may name the account."""
 
