@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from stormpetrel.insight.words import is_plain_name
@@ -25,9 +25,8 @@ def public_data(data: ReportData) -> ReportData:
     tables = {name: table for name, table in data.tables.items() if name not in _PRIVATE_TABLES}
     for name in ("applications", "known_applications"):
         tables[name] = _common(tables[name])
-    refused = _few(data.numbers["refused_known"])
-    tables["collateral_channels"] = _few_refused(
-        tables["collateral_channels"], is_total_known=not refused.below
+    tables["collateral_channels"], refused = _few_refused(
+        tables["collateral_channels"], data.numbers["refused_known"]
     )
     hidden = _few_texts(data.numbers)
     if "texts_new" in hidden:
@@ -69,29 +68,42 @@ def _at_most(number: Number, below: int) -> Number:
     return replace(number, value=None, below=below)
 
 
-def _few_refused(table: NumberTable, *, is_total_known: bool) -> NumberTable:
-    """Return the refusals by channel and rule, without small counts and without the times of few people.
+def _digits_limit(number: Number) -> int:
+    """Return 10 for 1 to 9, 100 for 10 to 99: a true limit that says no more than the number of digits."""
+    return 10 ** len(str(int(number.known)))
 
-    `is_total_known`: the sum of the rows is public. A single small row would follow from it and the other rows, so
-    the next greater rows are hidden too, until several are hidden and their sum is not small: "fewer than 100".
+
+def _few_refused(table: NumberTable, total: Number) -> tuple[NumberTable, Number]:
+    """Return the refusals by channel and rule, without small counts and without the times of few people; and `total`,
+    their sum.
+
+    A small row can follow from the total and the other rows, so the next greater rows are hidden too ("fewer than
+    100"), until each small one can be any of 1 to 9. If all rows are not enough, the total is hidden.
     """
     rows = sorted(table.rows, key=lambda row: row.numbers["refused"].known)
-    few = [row for row in rows if row.numbers["refused"].known < FEW]
-    if few and is_total_known:
-        while len(few) < len(rows) and (
-            len(few) < 2 or sum(row.numbers["refused"].known for row in few) < FEW
-        ):
-            few.append(rows[len(few)])
-    hidden = {row.key for row in few}
-    return replace(table, rows=tuple(_few_people(row, hides_refused=row.key in hidden) for row in table.rows))
+    counts = [int(row.numbers["refused"].known) for row in rows]
+    few = count = sum(one < FEW for one in counts)
+    if few and total.known >= FEW:
+        while count < len(rows) and not _may_be_any(counts[:count]):
+            count += 1
+        if not _may_be_any(counts[:count]):
+            count, total = few, _at_most(total, _digits_limit(total))
+    hidden = {row.key for row in rows[:count]}
+    shown = tuple(_few_people(row, hides_refused=row.key in hidden) for row in table.rows)
+    return replace(table, rows=shown), _few(total)
+
+
+def _may_be_any(counts: Sequence[int]) -> bool:
+    """Return True if each count below FEW can be any of 1 to 9, by their public sum and the limits of each."""
+    sum_, limits = sum(counts), [10 ** len(str(one)) for one in counts]
+    least, most = sum(limit // 10 for limit in limits), sum(limit - 1 for limit in limits)
+    return least + FEW - 2 <= sum_ <= most - FEW + 2
 
 
 def _few_people(row: NumberRow, *, hides_refused: bool) -> NumberRow:
     numbers = dict(row.numbers)
     if hides_refused:
-        # 10 for 1 to 9, 100 for 10 to 99: a true limit that says no more than the number of digits.
-        below = 10 ** len(str(int(numbers["refused"].known)))
-        numbers["refused"] = _at_most(numbers["refused"], below)
+        numbers["refused"] = _at_most(numbers["refused"], _digits_limit(numbers["refused"]))
     if numbers["people"].known < FEW:
         del numbers["first_ms"], numbers["last_ms"]
     return replace(row, numbers=numbers | {"people": _few(numbers["people"])})

@@ -330,7 +330,11 @@ def test_a_public_edition_says_none_where_no_one_was_refused(data_dir):
         ([(500, 40), (80, 3), (2, 1)], ["500", "fewer than 100", "fewer than 10"]),
         ([(80, 3), (2, 1)], ["fewer than 100", "fewer than 10"]),
         ([(500, 40), (80, 3), (1, 1), (1, 1)], ["500", "fewer than 100", "fewer than 10", "fewer than 10"]),
-        ([(500, 40), (8, 3), (7, 1)], ["500", "fewer than 10", "fewer than 10"]),
+        ([(500, 40), (6, 3), (7, 1), (3, 1)], ["500", *["fewer than 10"] * 3]),
+        # One and ten are all that add up to eleven, and nine and nine to 18.
+        ([(500, 40), (10, 3), (1, 1)], ["fewer than 1000", "fewer than 100", "fewer than 10"]),
+        ([(500, 40), (9, 3), (9, 1)], ["fewer than 1000", "fewer than 10", "fewer than 10"]),
+        ([(500, 40), *[(1, 1)] * 10], ["fewer than 1000", *["fewer than 10"] * 10]),
     ],
 )
 def test_a_small_count_does_not_follow_from_the_total_and_the_other_rows(data_dir, rows, shown):
@@ -344,6 +348,26 @@ def test_a_small_count_does_not_follow_from_the_total_and_the_other_rows(data_di
     assert ["first_ms" in one["numbers"] for one in found["tables"]["collateral_channels"]] == [
         people >= 10 for _, people in rows
     ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "shown"),
+    [
+        ([(10, 3), (1, 1)], ["10", "fewer than 10"]),
+        ([(9, 3), (9, 1)], ["fewer than 10"] * 2),
+        ([(1, 1)] * 10, ["fewer than 10"] * 10),
+    ],
+)
+def test_a_total_from_which_small_counts_follow_is_not_public(data_dir, rows, shown):
+    public = made(with_refusals(data_of(data_dir), *rows, people=41), edition="public")
+    found = json.loads(public.form("json"))
+    total = found["numbers"]["refused_known"]
+    assert (total["value"], total["below"]) == (None, 100)
+    assert [
+        str(one["numbers"]["refused"]["value"] or f"fewer than {one['numbers']['refused']['below']}")
+        for one in found["tables"]["collateral_channels"]
+    ] == shown
+    assert "fewer than 100 of them came from 41 clients" in " ".join(public.form("md").split())
 
 
 def test_the_foreign_script_finds_a_small_count_that_is_not_below_its_limit(data_dir):
