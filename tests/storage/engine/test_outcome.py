@@ -38,6 +38,23 @@ def test_a_commit_whose_answer_was_lost_is_acknowledged(wire: tuple[Wire, str], 
     assert ids_at(postgresql_url) == [1, 2, 3]
 
 
+def test_a_checkpoint_just_before_a_write_makes_its_outcome_no_less_known(
+    wire: tuple[Wire, str], postgresql_url: str
+) -> None:
+    relay, url = wire
+
+    async def body(database: Database) -> None:
+        await database.write(add, note_id=1)
+        for note_id in (2, 3):
+            with psycopg.connect(postgresql_url, autocommit=True) as operator:
+                operator.execute("CHECKPOINT")
+            relay.cut = "answer"
+            assert await database.write(add, note_id=note_id) == note_id
+
+    run(url, body)
+    assert ids_at(postgresql_url) == [1, 2, 3]
+
+
 def test_a_commit_that_never_arrived_is_refused(wire: tuple[Wire, str], postgresql_url: str) -> None:
     relay, url = wire
 
