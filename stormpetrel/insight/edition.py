@@ -70,7 +70,8 @@ def _at_most(number: Number, below: int) -> Number:
 
 def _digits_limit(number: Number) -> int:
     """Return 10 for 1 to 9, 100 for 10 to 99: a true limit that says no more than the number of digits."""
-    return 10 ** len(str(int(number.known)))
+    limit: int = 10 ** len(str(int(number.known)))
+    return limit
 
 
 def _few_refused(table: NumberTable, total: Number) -> tuple[NumberTable, Number]:
@@ -95,7 +96,8 @@ def _few_refused(table: NumberTable, total: Number) -> tuple[NumberTable, Number
 
 def _may_be_any(counts: Sequence[int]) -> bool:
     """Return True if each count below FEW can be any of 1 to 9, by their public sum and the limits of each."""
-    sum_, limits = sum(counts), [10 ** len(str(one)) for one in counts]
+    sum_ = sum(counts)
+    limits: list[int] = [10 ** len(str(one)) for one in counts]
     least, most = sum(limit // 10 for limit in limits), sum(limit - 1 for limit in limits)
     return least + FEW - 2 <= sum_ <= most - FEW + 2
 
