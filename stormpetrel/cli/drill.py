@@ -61,7 +61,8 @@ def add_commands(commands: Commands[Any]) -> None:
         "mixed (vectors and rates that the seed draws), cold (a restart in the middle of a crowd and bots), "
         "only VECTOR …, or again: print the scores of --lines FILE again",
     )
-    parser.add_argument("vectors", metavar="VECTOR", nargs="*", help="with only: A1 to A21")
+    # Without a default, argparse reports it as missing together with SCENARIO.
+    parser.add_argument("vectors", metavar="VECTOR", nargs="*", default=[], help="with only: A1 to A21")
     parser.add_argument("--seed", type=whole_number(0, 65_535), default=1, metavar="S", help="the first seed")
     parser.add_argument(
         "--seeds",

@@ -29,8 +29,19 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        """Raise SetupError: one line, exit 2."""
-        raise SetupError(f"{message} (see {self.prog} --help)")
+        """Raise SetupError: one line, exit 2. If arguments are missing, it has their possible values."""
+        values = "; ".join(self._values_of_missing(message))
+        raise SetupError(f"{message}{values and f' ({values})'} (see {self.prog} --help)")
+
+    def _values_of_missing(self, message: str) -> list[str]:
+        # argparse gives the names of the missing arguments in this text only.
+        _, complaint, names = message.partition("arguments are required: ")
+        missing = names.split(", ") if complaint else []
+        return [
+            f"{action.metavar} is one of: {', '.join(map(str, action.choices))}"
+            for action in self._actions
+            if action.choices and action.metavar in missing
+        ]
 
     def parse_known_args(  # type: ignore[override]  # typeshed overloads it by the type of the namespace
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None

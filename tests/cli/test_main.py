@@ -37,7 +37,6 @@ def test_help_and_version_are_no_failure(run):
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        ((), "the following arguments are required: COMMAND (see stormpetrel --help)"),
         (("serv",), "unknown command 'serv' (did you mean serve?) (see stormpetrel --help)"),
         (("user", "lst"), "unknown command 'lst' (did you mean list?) (see stormpetrel user --help)"),
         (("user", "list", "--pendin"), "unknown argument --pendin (did you mean --pending?) (see …user list --help)"),
@@ -47,12 +46,27 @@ def test_help_and_version_are_no_failure(run):
         (("seed", "--users", "many"), "argument --users: 'many' is not a whole number (see stormpetrel seed --help)"),
         (("seed", "--seed", "65536"), "argument --seed: must be between 0 and 65535, not 65536 (see …seed --help)"),
         (("user", "add", "x"), "the following arguments are required: --email (see stormpetrel user add --help)"),
+        (("shield", "why"), "the following arguments are required: WHO (see …shield why --help)"),
         (("user", "add", "x", "--emial=y"),
             "unknown argument --emial=y (did you mean --email?) (see …user add --help)"),
     ],
 )  # fmt: skip
 def test_a_typo_is_one_clear_line_and_exit_2(run, words, complaint):
     assert run(*words, expect=2).complaint == complaint.replace("…", "stormpetrel ")
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ((), "COMMAND (COMMAND is one of: serve, init, migrate, "),
+        (("proxy",), "PROXY (PROXY is one of: nginx, haproxy, caddy) (see stormpetrel proxy --help)"),
+        (("drill",), "SCENARIO (SCENARIO is one of: smoke, august-2009, "),
+        (("user", "role"), "NAME, ROLE (ROLE is one of: member, moderator, admin)"),
+    ],
+)
+def test_a_missing_argument_is_named_with_its_possible_values(run, words, complaint):
+    found = run(*words, expect=2).complaint
+    assert found.startswith(f"the following arguments are required: {complaint}")
 
 
 def test_a_word_that_is_like_nothing_is_answered_with_what_there_is(run):
