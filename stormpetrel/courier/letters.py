@@ -117,7 +117,7 @@ If that was you, you need not do anything. If not, check your phone settings and
 )
 _NAMING = (
     "May a report name your account?",
-    """{title} had very much traffic for a while, and many of the requests went to pages of your account
+    """{title} had unusually heavy traffic for a while, and many of the requests went to pages of your account
 @{username}. The admins may publish a report about it. It does not name you unless you agree.
 
 Here you can see when it was, and choose:

@@ -67,7 +67,7 @@ def lines_of(questions: Sequence[NamingQuestion]) -> list[str]:
 
 
 def _sentence(one: NamingQuestion, *, edition: str) -> str:
-    part = f"{one.percent} % of the requests that were looked at went to pages of @{one.username}"
+    part = f"About {one.percent} % of the requests went to pages of @{one.username}"
     if edition == "public":
         return f"{part}, which agreed to be named."
     asked = f"asked on {day(one.asked_at_ms)} at {clock(one.asked_at_ms)} UTC"

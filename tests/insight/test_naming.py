@@ -63,7 +63,7 @@ def test_each_form_stays_whole(reports):
     ]
     assert {len(row) for row in csv.reader(shown["csv"].splitlines())} == {6}
     assert shown["html"].endswith("</ul></section></main></body></html>\n")
-    assert f"\n## {TITLE}\n\n- 42 % of the requests" in shown["md"]
+    assert f"\n## {TITLE}\n\n- About 42 % of the requests" in shown["md"]
     assert "no answer yet, so it is not named in public" in shown["html"]
 
 

@@ -70,7 +70,7 @@ def test_others_neither_see_nor_answer_the_question(place, marta):
     assert stranger.get(PAGE).headers["location"].startswith("/auth/sign_in")
     other = place.client()
     sign_in(other, place.person("other").username)
-    assert "There are no such reports" in other.get(PAGE).text
+    assert "No report asks to name you" in other.get(PAGE).text
     fields = {"csrf": form_csrf(other), "answer": "agree"}
     origin = {"Origin": str(other.base_url).rstrip("/")}
     assert other.post(form.action, data=fields, headers=origin).status_code == 404
