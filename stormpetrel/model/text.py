@@ -195,7 +195,7 @@ def excerpt(text: str, characters_most: int) -> str:
     if len(line) <= characters_most:
         return line
     cut = line[: characters.whole_clusters(line, characters_most - 1)]
-    return (cut[: cut.rfind(" ")] if " " in cut[characters_most // 2 :] else cut).rstrip(" ,;:-") + "…"
+    return (cut[: cut.rfind(" ")] if " " in cut[characters_most // 2 :] else cut).rstrip(" .,;:-") + "…"
 
 
 def _link(link: str) -> str:

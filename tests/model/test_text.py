@@ -406,6 +406,7 @@ def test_an_excerpt_is_one_line_and_never_longer(text: str, characters: int) -> 
 def test_an_excerpt_ends_at_a_word() -> None:
     assert excerpt("one two three four", 12) == "one two…"
     assert excerpt("one two, three", 11) == "one two…"
+    assert excerpt("one two. Three four", 12) == "one two…"
     assert excerpt("oneverylongword", 8) == "onevery…"
 
 
