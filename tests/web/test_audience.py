@@ -48,6 +48,7 @@ def test_an_administrator_sees_every_number(counted):
     for found in ("20100000", "19000001", "34×", "none 75 %", "search 25 %", "4321 of programs"):
         assert found in text
     assert 'aria-label="Visitors by month"' in text
+    assert 'viewBox="0 0 120 104"' in text, "a few bars are as narrow as twelve"
     assert 'href="/audience"' in text
     assert 'href="/admin/audience"' in browser_of(counted, Role.ADMIN).get("/admin").text
 
