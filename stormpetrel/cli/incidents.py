@@ -296,7 +296,7 @@ def _list(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace) -> int:
     found = [one for one in _stored(args, only_open=False) if one.id.startswith(args.id)]
     if len(found) != 1:
-        none = f"no incident {args.id} (stormpetrel incident list --all)"
+        none = f"no incident or maintenance {args.id} (stormpetrel incident list --all)"
         raise SetupError(none if not found else f"several incidents begin with {args.id}")
     incident = found[0]
     if args.json:

@@ -77,9 +77,10 @@ def test_a_text_may_come_from_standard_input(run, either, monkeypatch):
         (("incident", "start", "x"), "--text"),
         (("incident", "start", "x", "--text", " "), "a text is missing"),
         (("incident", "start", "x", "--text", "y", "--channel", "fax"), "fax"),
-        (("incident", "update", "ffff", "--text", "y"), "no incident ffff"),
-        (("incident", "resolve", "ffff"), "no incident ffff (stormpetrel incident list --all)"),
-        (("incident", "show", "ffff"), "no incident ffff"),
+        (("incident", "update", "ffff", "--text", "y"), "no incident or maintenance ffff"),
+        (("incident", "resolve", "ffff"), "no incident or maintenance ffff (stormpetrel incident list --all)"),
+        (("maintenance", "end", "ffff"), "no incident or maintenance ffff"),
+        (("incident", "show", "ffff"), "no incident or maintenance ffff"),
         (
             ("maintenance", "schedule", "x", "--text", "y", "--in", "soon", "--for", "1h"),
             "'soon' is not a time",

@@ -173,7 +173,7 @@ def _check_status(status: str, incident: Incident) -> None:
 def _found(id: str, incidents: Mapping[str, Incident]) -> Incident:
     found = [one for one in incidents.values() if one.id.startswith(id)] if id else []
     if len(found) != 1:
-        none = f"no incident {id} (stormpetrel incident list --all)"
+        none = f"no incident or maintenance {id} (stormpetrel incident list --all)"
         raise SetupError(none if not found else f"several incidents begin with {id}")
     return found[0]
 

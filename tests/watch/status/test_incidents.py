@@ -108,7 +108,7 @@ def test_an_operator_may_begin_end_and_cancel_maintenance(action, status):
         (IncidentChange("begin", id="0000000000aa"), "resolved; this is an incident"),
         (IncidentChange("resolve", id="0000000000bb"), "status of maintenance"),
         (IncidentChange("resolve", id="0000000000cc"), "resolved already"),
-        (IncidentChange("resolve", id="f"), "no incident f"),
+        (IncidentChange("resolve", id="f"), "no incident or maintenance f"),
         (IncidentChange("resolve", id=""), "no incident"),
         (IncidentChange("resolve", id="00"), "several incidents begin with 00"),
         (IncidentChange("forget", id="0000000000aa"), "is no change"),
