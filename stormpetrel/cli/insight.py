@@ -64,6 +64,7 @@ def _insight(args: argparse.Namespace) -> int:
     from stormpetrel.config_loader import load
     from stormpetrel.process import secret
 
+    _refuse_unused(args)
     config = load(args.config).config
     # Raises SetupError if there is no instance.
     secret.load(config)
@@ -74,6 +75,16 @@ def _insight(args: argparse.Namespace) -> int:
     if args.action:
         return _publish(config, args.action, args.number)
     return _print(args, config)
+
+
+def _refuse_unused(args: argparse.Namespace) -> None:
+    """Raise SetupError for an argument that the action would ignore."""
+    if args.action is None:
+        return
+    if args.number is not None and args.action in ("list", "accounts"):
+        raise SetupError(f"insight {args.action} takes no number: it lists all")
+    if args.last or args.first is not None or args.last_time is not None:
+        raise SetupError(f"--last, --from and --to print a report; insight {args.action} takes none of them")
 
 
 def _print(args: argparse.Namespace, config: Config) -> int:

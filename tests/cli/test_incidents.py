@@ -78,7 +78,10 @@ def test_a_text_may_come_from_standard_input(run, either, monkeypatch):
         (("incident", "start", "x", "--text", " "), "a text is missing"),
         (("incident", "start", "x", "--text", "y", "--channel", "fax"), "fax"),
         (("incident", "update", "ffff", "--text", "y"), "no incident or maintenance ffff"),
-        (("incident", "resolve", "ffff"), "no incident or maintenance ffff (stormpetrel incident list --all)"),
+        (
+            ("incident", "resolve", "ffff"),
+            "no incident or maintenance ffff (stormpetrel incident list --all)",
+        ),
         (("maintenance", "end", "ffff"), "no incident or maintenance ffff"),
         (("incident", "show", "ffff"), "no incident or maintenance ffff"),
         (

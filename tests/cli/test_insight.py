@@ -96,6 +96,10 @@ def test_a_report_about_a_time_has_the_numbers_of_that_time(instance, capsys):
         (["withdraw", "9"], "no report about attack 9"),
         (["withdraw", "N"], "'N' is not a whole number"),
         (["--from", "2999-01-01"], "--from is in the future"),
+        (["list", "1"], "insight list takes no number: it lists all"),
+        (["accounts", "1"], "insight accounts takes no number: it lists all"),
+        (["publish", "1", "--from", FROM], "insight publish takes none of them"),
+        (["accounts", "--last"], "insight accounts takes none of them"),
     ],
 )
 def test_a_wrong_use_is_explained_in_one_line(instance, capsys, arguments, said):
