@@ -111,6 +111,14 @@ def test_no_template_has_styles_or_scripts_of_its_own(template):
     assert "|safe" not in text.replace(" ", ""), "what is HTML says so by its type"
 
 
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_no_attribute_of_a_template_holds_an_element(template):
+    # The quotes of the element would end the attribute, and show the rest of the tag as text.
+    text = template.read_text(encoding="utf-8")
+    for value in re.findall(r'[a-z]="([^"]*)"', text):
+        assert not re.search(r"\|\s*(when|exactly|month|note|field|avatar)\b", value), value
+
+
 def test_icons_that_templates_name_exist():
     symbols = set(re.findall(r'<symbol id="([^"]+)"', (WEB / "assets" / "icons.svg").read_text()))
     named = set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -61,6 +62,16 @@ def test_the_owner_gets_a_mail_and_sees_the_question_on_the_account_and_notifica
     for path in ("/settings/account", "/notifications"):
         assert f'<a href="{PAGE}">see when it was' in browser.get(path).text
     assert "You have not answered: a public report does not name you" in browser.get(PAGE).text
+
+
+def test_each_button_has_a_short_text_and_a_name_that_says_which_report(marta):
+    _, browser = marta
+    buttons = re.findall(
+        r'<button [^<>]*aria-label="([^"<>]*)"[^<>]*>([^<>]*)</button>', browser.get(PAGE).text
+    )
+    found = {text: name for name, text in buttons}
+    for text in ("Name me", "Do not name me"):
+        assert re.fullmatch(rf"{text} in the report about \d+ \w+ \d{{4}}, \d\d:\d\d UTC", found[text])
 
 
 def test_others_neither_see_nor_answer_the_question(place, marta):
