@@ -59,7 +59,7 @@ COVERED = (
     ),
     (
         "insight/attack_sections insight/blocks insight/charts insight/csv_form insight/defence_sections "
-        "insight/document insight/edition insight/html insight/json_form insight/markdown insight/sections "
+        "insight/document insight/html insight/json_form insight/markdown insight/sections "
         "insight/summary insight/vocabulary",
         "tests/insight/test_make.py",
         "parts of a whole report, in each form",

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
+from stormpetrel.insight.make import read, window_of
 from stormpetrel.model.attack import AttackPhase, AttackSpan, EvidenceItem, Moment, NamedVector
+from stormpetrel.model.insight import ReportData, ReportWindow
 from stormpetrel.storage.attack_record import AttackRecord
 from stormpetrel.storage.journal import Direction, Journal, Note
+from tests.repository import ROOT
 
 ONSET_S = 1_790_000_000
 SECONDS = 600
@@ -156,3 +161,23 @@ def write_both(data_dir: Path, *, texts: dict[str, int] = TEXTS) -> None:
     """Write record and journal. `texts`: in each second of the attack."""
     write_record(data_dir, texts=texts)
     write_journal(data_dir)
+
+
+WINDOW = window_of(SPAN, now_ms=SPAN.ended_ms + 70_000)
+
+
+def data_of(data_dir: Path, window: ReportWindow = WINDOW) -> ReportData:
+    """Return the data of a report about the record in `data_dir`."""
+    return read(data_dir, window, domain="petrel.example")
+
+
+def recomputed(report: Path, data_dir: Path, *more: str) -> str:
+    """Return what the foreign script prints about a report."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "bench" / "recompute_insight.py", report, data_dir, *more],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (0, 1), done.stderr
+    return done.stdout

@@ -7,8 +7,6 @@ import io
 import json
 import re
 import sqlite3
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -17,38 +15,15 @@ from hypothesis import strategies as st
 
 from stormpetrel.errors import SetupError
 from stormpetrel.insight.edition import public_data
-from stormpetrel.insight.make import found_in, made, publish, read, store, window_of
+from stormpetrel.insight.make import found_in, made, publish, store, window_of
 from stormpetrel.model.attack import AttackSpan
-from stormpetrel.model.insight import ReportData, ReportWindow
 from stormpetrel.storage.attack_record import AttackRecord
 from stormpetrel.storage.insight_folder import FORMS, InsightFolder
 from stormpetrel.storage.journal import Journal, Note
 from tests.insight import recorded
-from tests.repository import ROOT
+from tests.insight.recorded import WINDOW, data_of, recomputed
 
-WINDOW = window_of(recorded.SPAN, now_ms=recorded.SPAN.ended_ms + 70_000)
 PRIVATE = (recorded.ADDRESS, recorded.TOKEN, recorded.PERSON, "marta", "@ana", "data centre", "a school")
-
-
-@pytest.fixture
-def data_dir(tmp_path):
-    recorded.write_both(tmp_path)
-    return tmp_path
-
-
-def data_of(data_dir, window: ReportWindow = WINDOW) -> ReportData:
-    return read(data_dir, window, domain="petrel.example")
-
-
-def recomputed(report, data_dir, *more) -> str:
-    done = subprocess.run(
-        [sys.executable, ROOT / "bench" / "recompute_insight.py", report, data_dir, *more],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode in (0, 1), done.stderr
-    return done.stdout
 
 
 def test_the_summary_can_be_quoted(data_dir):
@@ -272,111 +247,6 @@ def test_counts_of_texts_that_could_be_of_one_person_are_not_public(data_dir, te
     text = public.form("md")
     assert ("Texts (SMS) are not in these counts" in text) is (not shown)
     assert ("from new numbers" in text) is ("texts_new" in shown)
-
-
-def with_refusals(data, *rows, people):
-    """Return the data with these rows (refused, people) of the refusals by channel, and with their totals."""
-    table = data.tables["collateral_channels"]
-    row = table.rows[0]
-    made_rows = tuple(
-        replace(
-            row,
-            key=("apps", f"rule/{at}"),
-            numbers=row.numbers
-            | {
-                "refused": replace(row.numbers["refused"], value=refused),
-                "people": replace(row.numbers["people"], value=found),
-            },
-        )
-        for at, (refused, found) in enumerate(rows)
-    )
-    numbers = data.numbers | {
-        "refused_known": replace(data.numbers["refused_known"], value=sum(refused for refused, _ in rows)),
-        "people_refused": replace(data.numbers["people_refused"], value=people),
-    }
-    tables = data.tables | {"collateral_channels": replace(table, rows=made_rows)}
-    return replace(data, numbers=numbers, tables=tables)
-
-
-def test_a_public_edition_says_fewer_than_10_of_few_people_and_of_their_refused_requests(data_dir):
-    data = with_refusals(data_of(data_dir), (1, 1), people=1)
-    public = made(data, edition="public")
-    text = " ".join(public.form("md").split())
-    assert "fewer than 10 of them came from fewer than 10 clients with a credential" in text
-    assert (
-        "Requests with a credential that were refused: fewer than 10, of fewer than 10 known clients" in text
-    )
-    assert "fewer than 10 | fewer than 10 | not public | not public" in text
-    found = json.loads(public.form("json"))
-    numbers = [found["numbers"]["refused_known"], found["numbers"]["people_refused"]]
-    numbers += found["tables"]["collateral_channels"][0]["numbers"].values()
-    assert [(one["value"], one["below"]) for one in numbers] == [(None, 10)] * 4
-    assert ",refused_known,fewer than 10," in public.form("csv")
-    assert "fewer than 10 clients" in re.sub(r"<[^>]*>", "", public.form("html"))
-    assert "1 of them came from 1 client with" in " ".join(made(data, edition="internal").form("md").split())
-
-
-def test_a_public_edition_says_none_where_no_one_was_refused(data_dir):
-    public = made(with_refusals(data_of(data_dir), people=0), edition="public")
-    found = json.loads(public.form("json"))["numbers"]
-    assert [found[name]["value"] for name in ("refused_known", "people_refused")] == [0, 0]
-    assert "none of them had the credential of a member" in public.form("md").replace("\n", " ")
-
-
-@pytest.mark.parametrize(
-    ("rows", "shown"),
-    [
-        ([(500, 40), (12, 3)], ["500", "12"]),
-        ([(500, 40), (80, 3), (2, 1)], ["500", "fewer than 100", "fewer than 10"]),
-        ([(80, 3), (2, 1)], ["fewer than 100", "fewer than 10"]),
-        ([(500, 40), (80, 3), (1, 1), (1, 1)], ["500", "fewer than 100", "fewer than 10", "fewer than 10"]),
-        ([(500, 40), (6, 3), (7, 1), (3, 1)], ["500", *["fewer than 10"] * 3]),
-        # One and ten are all that add up to eleven, and nine and nine to 18.
-        ([(500, 40), (10, 3), (1, 1)], ["fewer than 1000", "fewer than 100", "fewer than 10"]),
-        ([(500, 40), (9, 3), (9, 1)], ["fewer than 1000", "fewer than 10", "fewer than 10"]),
-        ([(500, 40), *[(1, 1)] * 10], ["fewer than 1000", *["fewer than 10"] * 10]),
-    ],
-)
-def test_a_small_count_does_not_follow_from_the_total_and_the_other_rows(data_dir, rows, shown):
-    public = made(with_refusals(data_of(data_dir), *rows, people=41), edition="public")
-    found = json.loads(public.form("json"))
-    assert found["numbers"]["refused_known"]["value"] == sum(refused for refused, _ in rows)
-    assert [
-        str(one["numbers"]["refused"]["value"] or f"fewer than {one['numbers']['refused']['below']}")
-        for one in found["tables"]["collateral_channels"]
-    ] == shown
-    assert ["first_ms" in one["numbers"] for one in found["tables"]["collateral_channels"]] == [
-        people >= 10 for _, people in rows
-    ]
-
-
-@pytest.mark.parametrize(
-    ("rows", "shown"),
-    [
-        ([(10, 3), (1, 1)], ["10", "fewer than 10"]),
-        ([(9, 3), (9, 1)], ["fewer than 10"] * 2),
-        ([(1, 1)] * 10, ["fewer than 10"] * 10),
-    ],
-)
-def test_a_total_from_which_small_counts_follow_is_not_public(data_dir, rows, shown):
-    public = made(with_refusals(data_of(data_dir), *rows, people=41), edition="public")
-    found = json.loads(public.form("json"))
-    total = found["numbers"]["refused_known"]
-    assert (total["value"], total["below"]) == (None, 100)
-    assert [
-        str(one["numbers"]["refused"]["value"] or f"fewer than {one['numbers']['refused']['below']}")
-        for one in found["tables"]["collateral_channels"]
-    ] == shown
-    assert "fewer than 100 of them came from 41 clients" in " ".join(public.form("md").split())
-
-
-def test_the_foreign_script_finds_a_small_count_that_is_not_below_its_limit(data_dir):
-    report = json.loads(made(data_of(data_dir), edition="public").form("json"))
-    assert report["numbers"]["people_refused"]["below"] == 10
-    report["numbers"]["people_refused"]["below"] = 2
-    path = data_dir / "report.json"
-    path.write_text(json.dumps(report))
-    assert "people_refused: fewer than 2 in the report, 2 computed" in recomputed(path, data_dir)
 
 
 def test_an_internal_edition_holds_no_address_and_no_token_because_it_outlives_them(data_dir):
