@@ -55,6 +55,7 @@ def test_an_admin_sees_who_waits_and_why(place, chief, nino, name):
         assert page.status_code == 200
         assert "I like &lt;birds&gt;" in page.text
         assert f"{name}@example.org" in page.text
+        assert '<a href="/admin">Moderation</a> · oldest first' in page.text
         assert page.text.index(f"@{name}<") < page.text.index(f"@{name}_2<")
         assert f"@{nino.username}<" not in page.text.partition("<main")[2].partition("</main>")[0]
 
