@@ -81,7 +81,8 @@ def options_to_add(request: Request, *, account_id: int, username: str, factors:
 
 def signed_challenge(request: Request, credential: str, *, account_id: int, purpose: bytes) -> str | None:
     """Return the signed challenge if it is ours, recent, and for this account and purpose, else None."""
-    if len(credential) > _MAX_CREDENTIAL_CHARACTERS:
+    # Browsers send ASCII alone. Other characters take more bytes than a job of the heavy process may have.
+    if len(credential) > _MAX_CREDENTIAL_CHARACTERS or not credential.isascii():
         return None
     try:
         client_data = json.loads(_decoded(json.loads(credential)["response"]["clientDataJSON"]))

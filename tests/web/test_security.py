@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
+from base64 import urlsafe_b64encode as b64encode
+from types import SimpleNamespace
 
 import pyotp
 import pytest
@@ -12,6 +15,7 @@ from stormpetrel.model import quota
 from stormpetrel.model.second_factor import RECOVERY_CODES, STEP_S
 from stormpetrel.rules import second_factors
 from stormpetrel.storage.engine.statement import sql
+from stormpetrel.web import proofs
 from tests.forms import send, sign_in, signed_in_as
 from tests.http.test_passwords import client_at
 from tests.mailbox import link_in, mails_to, next_mail
@@ -245,3 +249,19 @@ def test_without_a_name_there_are_no_passkeys(place, nino):
         assert "Passkeys need a server with a domain name" in page.text
         typed = OWN | {"csrf": page.text.partition('name="csrf" value="')[2].partition('"')[0]}
         assert browser.post("/settings/security/passkeys", data=typed).status_code == 403
+
+
+def test_a_passkey_answer_that_no_browser_sends_is_refused_before_it_becomes_a_job():
+    request = SimpleNamespace(site=SimpleNamespace(secret=b"s" * 32), now_ms=1_800_000_000_000)
+
+    def answer(padding: str) -> str | None:
+        made = proofs.challenge(request, account_id=1, purpose=proofs.ADD)  # type: ignore[arg-type]  # two fields
+        encoded = b64encode(made.encode()).decode()
+        client = b64encode(json.dumps({"challenge": encoded}).encode()).decode()
+        credential = json.dumps({"response": {"clientDataJSON": client}, "x": padding}, ensure_ascii=False)
+        return proofs.signed_challenge(request, credential, account_id=1, purpose=proofs.ADD)  # type: ignore[arg-type]  # the same
+
+    assert answer("x" * 4_000) is not None
+    # Within the limit of characters, but four bytes each.
+    assert answer("\N{PILE OF POO}" * 4_000) is None
+    assert answer("x" * 9_000) is None
