@@ -134,7 +134,7 @@ def test_connections_are_counted_by_their_state() -> None:
         place.until(lambda: len(worker.connections) == 4 and worker.counts.requests == 2)
         first, second = taken(place).connections, taken(place)
         assert first["opened"] == 4
-        # Slow is what was so already at the last count.
+        # A connection is slow if it was slow at the last count already.
         assert first.get("slow_head") is None
         place.call(lambda: setattr(worker.evidence, "_census_s", 0.0))
         again = taken(place).connections

@@ -1,4 +1,4 @@
-"""Small counts in the public edition of a report: none is exact, and none follows from what is shown."""
+"""Small counts in the public edition of a report: none is exact, and none follows from the others."""
 
 from __future__ import annotations
 

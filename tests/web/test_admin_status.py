@@ -150,7 +150,7 @@ def test_an_update_that_is_wrong_stays_in_the_form_of_its_incident(place, admin)
     assert '<option value="monitoring" selected>' in page.text
     gone = admin.post(f"{PAGE}/ffff", data={"csrf": csrf_of(page.text), "do": "resolve"})
     assert gone.status_code == 422
-    assert "No incident ffff" in gone.text
+    assert "No incident or maintenance ffff" in gone.text
     other = admin.post(f"{PAGE}/{one.id}", data={"csrf": csrf_of(page.text), "do": "explode"})
     assert other.status_code == 422
     assert "Choose a button" in other.text

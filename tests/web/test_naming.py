@@ -1,4 +1,4 @@
-"""The account behind a hot page is told in private and chooses; the public report names it only after its yes."""
+"""The account behind a hot page gets a private question; the public report names it only after its yes."""
 
 from __future__ import annotations
 
