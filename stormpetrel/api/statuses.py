@@ -113,9 +113,10 @@ async def _create(request: Request) -> Response:
         max_characters=request.site.config.posts.max_characters,
         now_ms=request.now_ms,
     )
-    if created.post is None or created.author is None:
+    if created.post is None:
         return await _status(request, created.post_id)
-    return Response(200, renderer(request).new_status(created.post, created.author, began=began))
+    body = await renderer(request).new_status(created.post, username=created.username, began=began)
+    return Response(200, body)
 
 
 def _refuse_what_is_not_here(given: StatusInput) -> None:

@@ -24,7 +24,6 @@ from stormpetrel.clock import now_ms
 from stormpetrel.errors import NotFound
 from stormpetrel.freshness import Freshness
 from stormpetrel.http.request import Request
-from stormpetrel.model.account import Account
 from stormpetrel.model.conversation import Conversation
 from stormpetrel.model.event import Event
 from stormpetrel.model.filter import NEVER_MS, searched_text
@@ -184,16 +183,15 @@ class Renderer:
             return b""
         return filtered(filters, post_id=shared.shown_id, text=shared.searched)
 
-    def new_status(self, post: Post, author: Account, *, began: int) -> bytes:
+    async def new_status(self, post: Post, *, username: str, began: int) -> bytes:
         """Return a new post for its author, without reading it again.
 
-        `author` is not cached, as it may have posted again since. `began`: when the post was not created yet, for
-        `freshness`.
+        `began`: when the post was not created yet, for `freshness`.
         """
-        pieces = self._pieces(post, author.username)
+        pieces = self._pieces(post, username)
         if self.freshness.is_current(began, post.id):
             self._posts.put(post.id, pieces)
-        account = _encode(convert.account(author, base_url=self._base_url))
+        account = await self.account(post.author_id)
         parts = [pieces.head, account, pieces.tail]
         if post.poll is not None:
             parts.append(poll_field(post.poll, None, post.author_id, self._clock_ms()))
