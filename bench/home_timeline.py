@@ -15,7 +15,7 @@ public, made     the public timeline with the reader's flags: ids by query
 home of 40, made the same as home with twice as many posts
 40, gzip, made   the same, compressed; the answer then has at most 15 KB, at 1.3 times the CPU
 
-What is made has a parameter without a meaning that is different in each request: such an answer is not in memory.
+"Made" requests have a parameter without a meaning, different in each: such an answer is never in memory.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ RIGHT, WRONG = "right", "wrong"
 
 
 def result_of(names: Sequence[str], truth: Sequence[str]) -> str:
-    """Return RIGHT, WRONG or UNKNOWN for the names of a phase beside those of what was sent."""
+    """Return RIGHT, WRONG or UNKNOWN for the names that the watch gave a phase, beside those of the vectors sent."""
     if set(names) == set(truth):
         return RIGHT
     return UNKNOWN if set(names) - {UNKNOWN} <= set(truth) else WRONG

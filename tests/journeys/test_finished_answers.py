@@ -1,4 +1,4 @@
-"""Members' answers from memory (edge/finished.py) in a whole server: never older than what its reader was told.
+"""Members' answers from memory (edge/finished.py) in a server: never older than earlier answers to their reader.
 
 Each path is requested several times, so that later answers may come from memory. They are compared with the answer
 of the application, which a parameter without a meaning brings about: no other request has the same.
