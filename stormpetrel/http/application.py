@@ -226,8 +226,10 @@ class WebApplication:
             if visit.session is not None:
                 request.access = await self._session(request, visit.session.session_id)
             return
-        if visit.token is not None:
-            request.access = visit.token.claims
+        # The edge read the entry before the pending events were applied, which may have ended or changed the access.
+        entry = None if visit.token is None else self.site.tokens.get(visit.token_hash, request.at_s)
+        if entry is not None and entry is visit.token:
+            request.access = entry.claims  # type: ignore[assignment]  # we put it there, below
         elif visit.token_hash is not None:
             request.access = await self._token(request, visit.token_hash)
             is_open = route is not None and route.actor is Actor.ANYONE and not route.streams

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import re
 import shutil
@@ -10,26 +9,14 @@ import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from stormpetrel.edge.cache import HotCache
-from stormpetrel.edge.finished import FinishedAnswers
-from stormpetrel.freshness import Freshness
-from stormpetrel.http.application import WebApplication
-from stormpetrel.http.response import Response
-from stormpetrel.http.routing import Router
-from stormpetrel.model.event import AccessChanged
-from stormpetrel.roles.web import Memory
-from stormpetrel.shield.identify import TokenTable
 from tests.forms import form_to
 from tests.instance import Instance, running_instance
 from tests.people import PASSWORD, Place, csrf_of
-from tests.readers.watched import Counting
-from tests.store import Store
 
 API = "/api/v1/instance"
 RATE_LIMIT = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
@@ -291,47 +278,6 @@ def test_a_credential_that_is_none_opens_nothing(place: Place, authorization: st
     answer = place.visitor.get("/api/v1/accounts/verify_credentials", headers=headers)  # type: ignore[arg-type]
     assert answer.status_code == 401
     assert place.visitor.get("/about", headers=headers).status_code == 200  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("changed", [False, True])
-def test_a_token_whose_account_changed_during_its_look_up_is_looked_up_again(
-    store: Store, changed: bool
-) -> None:
-    async def story() -> None:
-        database = Counting(store.url)
-        await database.open()
-        events = SimpleNamespace(apply=lambda event: None)
-        site = SimpleNamespace(
-            **dict.fromkeys(("home", "flags", "filters", "api", "pages", "streaming"), events),
-            https=False,
-            config=SimpleNamespace(media_origin=""),
-            cache=HotCache(capacity_bytes=0, ttl_s=1.0, grace_s=1.0),
-            finished=FinishedAnswers(),
-            database=database,
-            tokens=TokenTable(),
-            access_freshness=Freshness(),
-        )
-        memory = Memory()
-        memory.site = site  # type: ignore[assignment]  # the parts that a look-up needs
-        application = WebApplication(
-            site,  # type: ignore[arg-type]  # the same
-            Router([]),
-            error_page=lambda request, refusal: Response(refusal.status, b""),
-        )
-        gate = asyncio.Event()
-        database.gates = [gate]
-        looking = asyncio.create_task(application._token(SimpleNamespace(at_s=0.0), b"hash"))  # type: ignore[arg-type]
-        while database.gates:
-            await asyncio.sleep(0)
-        if changed:
-            # An approval: tokens of the account are valid from now on.
-            memory.apply([AccessChanged(1)])
-        gate.set()
-        assert await looking is None
-        assert site.tokens.is_unknown(b"hash", 0.0) is not changed
-        await database.close()
-
-    asyncio.run(story())
 
 
 def test_a_token_that_is_not_valid_counts_as_none_where_a_visitor_may_ask(place: Place) -> None:
