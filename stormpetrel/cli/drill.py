@@ -62,7 +62,13 @@ def add_commands(commands: Commands[Any]) -> None:
         "only VECTOR …, or again: print the scores of --lines FILE again",
     )
     # Without a default, argparse reports it as missing together with SCENARIO.
-    parser.add_argument("vectors", metavar="VECTOR", nargs="*", default=[], help="with only: A1 to A21")
+    parser.add_argument(
+        "vectors",
+        metavar="VECTOR",
+        nargs="*",
+        default=[],
+        help="with only: A1, A2 and so on (docs/attacks.md)",
+    )
     parser.add_argument("--seed", type=whole_number(0, 65_535), default=1, metavar="S", help="the first seed")
     parser.add_argument(
         "--seeds",
@@ -122,7 +128,7 @@ def _scenario(args: argparse.Namespace, seed: int) -> Scenario:
         case "mixed":
             return scenario.mixed(seed=seed, scale=scale)
     if not args.vectors:
-        raise SetupError("only needs vectors: A1 to A21")
+        raise SetupError(f"only needs vectors: {', '.join(scenario.VECTORS)}")
     try:
         return scenario.only([name.upper() for name in args.vectors], scale=scale)
     except ValueError as error:

@@ -24,8 +24,9 @@ from pathlib import Path
 from random import Random
 from typing import TextIO
 
+from stormpetrel.drill.attack_connection import Fire, Tally
 from stormpetrel.drill.community import Community, load
-from stormpetrel.drill.engine import Engine, Fire, Tally
+from stormpetrel.drill.engine import Engine
 from stormpetrel.drill.loopback import Address, TrafficBudget, resolve
 from stormpetrel.drill.record import AttackSecond, write
 from stormpetrel.drill.scenario import Phase

@@ -17,12 +17,13 @@ import socket
 import ssl
 import struct
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from stormpetrel.drill.answer_reader import AnswerReader
+from stormpetrel.drill.attack_connection import AttackConnection, Fire, Tally
 from stormpetrel.drill.loopback import Address, BudgetSpent, TrafficBudget, start_socket
-from stormpetrel.drill.tls import HandshakeBudget, TlsName
+from stormpetrel.drill.tls import HandshakeBudget, TlsName, client_hello
 from stormpetrel.drill.vectors.attack_requests import AttackRequest, Behaviour
 
 ANSWER_TIMEOUT_S = 10.0
@@ -35,64 +36,13 @@ _READ_BYTES = 262_144
 _RESET = struct.pack("ii", 1, 0)
 _DEAF_BUFFER_BYTES = 4096
 _REFUSALS = frozenset({403, 408, 429, 503})
-
-
-@dataclass(slots=True)
-class Tally:
-    """Counts of one vector since they were last written; `connections`: open now.
-
-    `sent`: requests, or connections that send no request. `ok`: answered, or held open for the wanted time.
-    `refused`: 403, 408, 429, 503, or a held connection that the server ended. `failed`: no answer, or a 5xx.
-    `skipped`: not sent: too late, too many sockets open, or no handshake left.
-    """
-
-    sent: int = 0
-    ok: int = 0
-    refused: int = 0
-    failed: int = 0
-    skipped: int = 0
-    connections: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Fire:
-    """A vector's attack request at a time of the run. `until_s`: end of phase. `most`: socket limit; 0: no limit."""
-
-    at_s: float
-    until_s: float
-    vector: str
-    attack_request: AttackRequest
-    most: int
-
-
-class _AttackConnection:
-    """`position`: index of the current request, or of the next byte to drip. `serial`: timers set under an
-    older serial are void."""
-
-    __slots__ = (
-        "answer",
-        "fd",
-        "fire",
-        "is_asking",
-        "is_shaking",
-        "pending",
-        "position",
-        "serial",
-        "sock",
-        "tally",
-    )
-
-    def __init__(self, sock: socket.socket, fire: Fire, tally: Tally) -> None:
-        self.sock = sock
-        self.fd = sock.fileno()
-        self.fire = fire
-        self.tally = tally
-        self.answer = AnswerReader()
-        self.position = 0
-        self.serial = 0
-        self.pending = b""
-        self.is_asking = False
-        self.is_shaking = False
+_HELLOS = 64
+"""Prepared beginnings of handshakes, which take turns: one takes as long to make as to send."""
+_HANDSHAKE_RECORD = 0x16
+_ENDS_BEFORE_TLS = frozenset({Behaviour.RESET, Behaviour.SILENT, Behaviour.HELLO})
+"""These end, or stay silent, before the client has to do work for a handshake."""
+_SENDS_ALL = frozenset({Behaviour.ASK, Behaviour.HTTP2})
+_AWAITS_ANSWER = frozenset({Behaviour.ASK, Behaviour.HELLO})
 
 
 class Engine:
@@ -122,10 +72,11 @@ class Engine:
         self._sms = sms or target
         self._tls = tls
         self._handshakes = HandshakeBudget()
+        self._hellos: deque[bytes] = deque()
         self._poll = select.epoll()
-        self._open: dict[int, _AttackConnection] = {}
-        self._idle: dict[str, list[_AttackConnection]] = {}
-        self._timers: list[tuple[float, int, _AttackConnection, int]] = []
+        self._open: dict[int, AttackConnection] = {}
+        self._idle: dict[str, list[AttackConnection]] = {}
+        self._timers: list[tuple[float, int, AttackConnection, int]] = []
         self._timer_number = 0
         self._tallies: dict[str, Tally] = {}
         self._second = 0
@@ -187,7 +138,7 @@ class Engine:
             if not tally.connections:
                 del self._tallies[name]
 
-    def _later(self, connection: _AttackConnection, at_s: float) -> None:
+    def _later(self, connection: AttackConnection, at_s: float) -> None:
         self._timer_number += 1
         heapq.heappush(self._timers, (at_s, self._timer_number, connection, connection.serial))
 
@@ -236,7 +187,7 @@ class Engine:
             tally.sent += 1
             tally.failed += 1
             return
-        connection = _AttackConnection(sock, fire, tally)
+        connection = AttackConnection(sock, fire, tally)
         if attack_request.behaviour is Behaviour.RESET:
             self._vanish(connection)
             return
@@ -250,22 +201,21 @@ class Engine:
             self._poll.register(sock, select.EPOLLOUT)
             self._later(connection, now_s + ANSWER_TIMEOUT_S)
 
-    def _vanish(self, connection: _AttackConnection) -> None:
+    def _vanish(self, connection: AttackConnection) -> None:
         sock = connection.sock
         connection.tally.sent += 1
         with contextlib.suppress(OSError):
             # Behind a front, this connection is gone before its handshake.
             if connection.fire.attack_request.requests and self._tls is None:
                 sock.send(connection.fire.attack_request.requests[0])
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            _reset_at_close(sock)
         sock.close()
 
     def _needs_tls(self, attack_request: AttackRequest) -> bool:
         return (
             self._tls is not None
             and not attack_request.is_sms
-            # These end, or stay silent, before the first byte of a handshake.
-            and attack_request.behaviour not in (Behaviour.RESET, Behaviour.SILENT)
+            and attack_request.behaviour not in _ENDS_BEFORE_TLS
         )
 
     def _keep_of(self, fire: Fire) -> str:
@@ -279,14 +229,16 @@ class Engine:
             word = attack_request.source if is_single else ""
         return f"{fire.vector} {word}" if word else ""
 
-    def _shake(self, connection: _AttackConnection) -> None:
+    def _shake(self, connection: AttackConnection) -> None:
         """Go on with the handshake, as far as the front has answered."""
         sock = connection.sock
         try:
             if not connection.is_shaking:
                 assert self._tls is not None
                 connection.is_shaking = True
-                sock = connection.sock = self._tls.context.wrap_socket(
+                is_http2 = connection.fire.attack_request.behaviour is Behaviour.HTTP2
+                context = self._tls.http2_context if is_http2 else self._tls.context
+                sock = connection.sock = context.wrap_socket(
                     sock, server_hostname=self._tls.name, do_handshake_on_connect=False
                 )
             assert isinstance(sock, ssl.SSLSocket)
@@ -299,18 +251,21 @@ class Engine:
         connection.is_shaking = False
         self._talk(connection)
 
-    def _on_connected(self, connection: _AttackConnection) -> None:
+    def _on_connected(self, connection: AttackConnection) -> None:
         if self._needs_tls(connection.fire.attack_request):
             self._shake(connection)
         else:
             self._talk(connection)
 
-    def _talk(self, connection: _AttackConnection) -> None:
+    def _talk(self, connection: AttackConnection) -> None:
         attack_request = connection.fire.attack_request
         now_s = time.monotonic() - self._begin_s
         match attack_request.behaviour:
             case Behaviour.ASK:
                 self._ask(connection)
+                return
+            case Behaviour.HELLO:
+                self._greet(connection)
                 return
             case Behaviour.NO_READ:
                 connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _DEAF_BUFFER_BYTES)
@@ -324,7 +279,18 @@ class Engine:
         elif attack_request.hold_s:
             self._later(connection, now_s + attack_request.hold_s)
 
-    def _ask(self, connection: _AttackConnection) -> None:
+    def _greet(self, connection: AttackConnection) -> None:
+        connection.serial += 1
+        connection.is_asking = True
+        connection.tally.sent += 1
+        if not self._hellos:
+            name = self._tls.name if self._tls is not None else "localhost"
+            self._hellos.extend(client_hello(name) for _ in range(_HELLOS))
+        self._hellos.rotate()
+        if self._send(connection, self._hellos[0]):
+            self._later(connection, time.monotonic() - self._begin_s + ANSWER_TIMEOUT_S)
+
+    def _ask(self, connection: AttackConnection) -> None:
         connection.serial += 1
         connection.answer = AnswerReader()
         connection.is_asking = True
@@ -332,7 +298,7 @@ class Engine:
         if self._send(connection, connection.fire.attack_request.requests[connection.position]):
             self._later(connection, time.monotonic() - self._begin_s + ANSWER_TIMEOUT_S)
 
-    def _send(self, connection: _AttackConnection, data: bytes) -> bool:
+    def _send(self, connection: AttackConnection, data: bytes) -> bool:
         """Send `data`; return False if the connection broke, after closing and counting it."""
         try:
             sent = connection.sock.send(data)
@@ -341,14 +307,14 @@ class Engine:
         except OSError:
             self._end(connection)
             return False
-        if sent < len(data) and connection.fire.attack_request.behaviour is Behaviour.ASK:
+        if sent < len(data) and connection.fire.attack_request.behaviour in _SENDS_ALL:
             connection.pending = data[sent:]
             self._poll.modify(connection.sock, select.EPOLLIN | select.EPOLLOUT)
         return True
 
     # What happens
 
-    def _on_timer(self, connection: _AttackConnection, now_s: float) -> None:
+    def _on_timer(self, connection: AttackConnection, now_s: float) -> None:
         attack_request = connection.fire.attack_request
         if connection.is_shaking:
             self._end(connection)
@@ -370,7 +336,7 @@ class Engine:
             case _:
                 self._end(connection)
 
-    def _on_events(self, connection: _AttackConnection, events: int) -> None:
+    def _on_events(self, connection: AttackConnection, events: int) -> None:
         if events & select.EPOLLOUT and not self._on_writable(connection):
             return
         if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP):
@@ -388,7 +354,7 @@ class Engine:
             else:
                 self._on_end(connection)
 
-    def _on_writable(self, connection: _AttackConnection) -> bool:
+    def _on_writable(self, connection: AttackConnection) -> bool:
         if connection.pending:
             data, connection.pending = connection.pending, b""
             self._poll.modify(connection.sock, select.EPOLLIN)
@@ -400,7 +366,13 @@ class Engine:
         self._on_connected(connection)
         return connection.sock.fileno() >= 0
 
-    def _on_data(self, connection: _AttackConnection, data: bytes) -> None:
+    def _on_data(self, connection: AttackConnection, data: bytes) -> None:
+        match connection.fire.attack_request.behaviour:
+            case Behaviour.HTTP2:
+                return
+            case Behaviour.HELLO:
+                self._greeted(connection, data)
+                return
         if connection.answer.status and not connection.is_asking:
             return  # a stream goes on, or the server says goodbye on a reused connection
         had_head = connection.answer.status != 0
@@ -414,7 +386,16 @@ class Engine:
         if is_complete:
             self._answered(connection)
 
-    def _goes_on(self, connection: _AttackConnection) -> bool:
+    def _greeted(self, connection: AttackConnection, data: bytes) -> None:
+        """Leave a server that has done its part of the handshake: the client's part would cost as much."""
+        if data[0] == _HANDSHAKE_RECORD:
+            connection.tally.ok += 1
+        else:
+            connection.tally.refused += 1
+        _reset_at_close(connection.sock)
+        self._close(connection)
+
+    def _goes_on(self, connection: AttackConnection) -> bool:
         """Return True if the answer's body matters. A stream stays open; other connections are closed."""
         behaviour = connection.fire.attack_request.behaviour
         if behaviour is Behaviour.ASK:
@@ -424,7 +405,7 @@ class Engine:
             self._close(connection)
         return False
 
-    def _answered(self, connection: _AttackConnection) -> None:
+    def _answered(self, connection: AttackConnection) -> None:
         """Handle a complete answer: plan the next request, keep the connection for reuse, or close it."""
         self._count(connection)
         connection.is_asking = False
@@ -440,7 +421,7 @@ class Engine:
         else:
             self._close(connection)
 
-    def _on_end(self, connection: _AttackConnection) -> None:
+    def _on_end(self, connection: AttackConnection) -> None:
         """Handle a connection that the server ended."""
         if connection.is_asking and connection.answer.ends_with_connection:
             self._count(connection)
@@ -448,7 +429,7 @@ class Engine:
         else:
             self._end(connection)
 
-    def _count(self, connection: _AttackConnection) -> None:
+    def _count(self, connection: AttackConnection) -> None:
         status, tally = connection.answer.status, connection.tally
         if status in _REFUSALS:
             tally.refused += 1
@@ -457,14 +438,14 @@ class Engine:
         else:
             tally.ok += 1
 
-    def _end(self, connection: _AttackConnection, *, held: bool = False) -> None:
+    def _end(self, connection: AttackConnection, *, held: bool = False) -> None:
         """Close and count a connection without a complete answer. `held`: this side ended it."""
         tally = connection.tally
         if not connection.serial:
             # It never connected.
             tally.sent += 1
             tally.failed += 1
-        elif connection.fire.attack_request.behaviour is Behaviour.ASK:
+        elif connection.fire.attack_request.behaviour in _AWAITS_ANSWER:
             tally.failed += connection.is_asking
         elif held:
             tally.ok += 1
@@ -472,7 +453,7 @@ class Engine:
             tally.refused += 1
         self._close(connection)
 
-    def _close(self, connection: _AttackConnection) -> None:
+    def _close(self, connection: AttackConnection) -> None:
         # Not asked of the socket: it is detached if wrapping it in TLS failed.
         if self._open.pop(connection.fd, None) is None:
             return
@@ -482,6 +463,10 @@ class Engine:
             kept.remove(connection)
         connection.tally.connections -= 1
         connection.sock.close()
+
+
+def _reset_at_close(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 
 
 def _read(sock: socket.socket) -> bytes | None:

@@ -33,8 +33,10 @@ MEANS = {
     "A19": "account_guessing",
     "A20": "store_filling",
     "A21": "feeds_and_search",
+    "A22": "streams",
+    "A23": "connection_churn",
 }
-"""The watch's names of the vectors. A17 kills processes, which is no traffic."""
+"""The watch's names of the vectors. A17 kills processes, which is no traffic; A24 ends at the front."""
 UNKNOWN = "unknown"
 CALM = ("", "calm")
 LATEST_S = 10.0

@@ -9,7 +9,7 @@ from typing import Any
 
 VECTORS = (
     *("A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "A10"),
-    *("A11", "A12", "A15", "A16", "A17", "A18", "A19", "A20", "A21"),
+    *("A11", "A12", "A15", "A16", "A17", "A18", "A19", "A20", "A21", "A22", "A23", "A24"),
 )
 """All vectors. Their rates are defined in drill/vectors/ and multiplied by the phase's scale."""
 CALM = "calm"

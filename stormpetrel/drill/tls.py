@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import ipaddress
 import ssl
@@ -71,13 +72,27 @@ class HandshakeBudget:
         return True
 
 
+def client_hello(name: str) -> bytes:
+    """Return the first message of a new client to a server called `name`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    outgoing = ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name).do_handshake()
+    return outgoing.read()
+
+
 class TlsName:
-    """The front's name, and a context that trusts the run's certificate only. Clients speak HTTP/1.1."""
+    """The front's name, and two contexts that trust the run's certificate only.
+
+    `context`: for clients that speak HTTP/1.1; `http2_context`: for those that speak HTTP/2 if the front does.
+    """
 
     def __init__(self, certificate: Path, name: str) -> None:
         self.name = name
         self.context = ssl.create_default_context(cafile=certificate)
         self.context.set_alpn_protocols(["http/1.1"])
+        self.http2_context = ssl.create_default_context(cafile=certificate)
+        self.http2_context.set_alpn_protocols(["h2", "http/1.1"])
 
     def client(self) -> TlsClient:
         """Return the memory of a client that has not connected yet."""

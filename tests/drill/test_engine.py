@@ -15,7 +15,8 @@ from contextlib import contextmanager
 import pytest
 
 from stormpetrel.drill import engine
-from stormpetrel.drill.engine import Engine, Fire, Tally
+from stormpetrel.drill.attack_connection import Fire, Tally
+from stormpetrel.drill.engine import Engine
 from stormpetrel.drill.loopback import Address, TrafficBudget
 from stormpetrel.drill.tls import TlsName, make_certificate
 from stormpetrel.drill.vectors.attack_requests import AttackRequest, Behaviour
@@ -339,6 +340,49 @@ def test_who_vanishes_leaves_nothing_open():
             port, *(AttackRequest(0.0, "127.200.1.1", (ASKED,), Behaviour.RESET) for _ in range(20))
         )
     assert total == {"sent": 20}
+
+
+@pytest.mark.parametrize(
+    ("piece", "outcome"),
+    [
+        (b"\x16\x03\x03\0\x01\x02", "ok"),
+        (b"\x15\x03\x03\0\x02\x02\x28", "refused"),
+        (ANSWER, "refused"),
+        (b"", "failed"),
+    ],
+)
+def test_a_handshake_is_left_once_the_server_has_answered(piece, outcome):
+    got: list[bytes] = []
+
+    def talk(sock: socket.socket) -> None:
+        got.append(sock.recv(4096))
+        if piece:
+            sock.sendall(piece)
+            sock.recv(4096)  # until the attackers leave
+
+    with server(talk) as (port, _):
+        total, _ = fire(
+            port, *(AttackRequest(0.0, "127.200.1.1", behaviour=Behaviour.HELLO) for _ in range(3))
+        )
+    assert total == {"sent": 3, outcome: 3}
+    # A record of a handshake that holds a ClientHello with the name of the server, each with another random value.
+    assert all(data[0] == 0x16 and data[5] == 0x01 and b"localhost" in data for data in got)
+    assert len(set(got)) == 3
+
+
+def test_frames_of_http2_are_sent_whole_and_their_answers_dropped():
+    frames = b"x" * 4_000_000
+    got = [0]
+
+    def talk(sock: socket.socket) -> None:
+        sock.sendall(b"a" * 1000)
+        while data := sock.recv(1_000_000):
+            got[0] += len(data)
+
+    with server(talk) as (port, _):
+        total, _ = fire(port, AttackRequest(0.0, "127.200.1.1", (frames,), Behaviour.HTTP2, hold_s=0.8))
+    assert total == {"sent": 1, "ok": 1}
+    assert got == [4_000_000]
 
 
 # Bounds --------------------------------------------------------------------------------------------------

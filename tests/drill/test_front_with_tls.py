@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
+import socket
+import ssl
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -11,12 +14,14 @@ from collections.abc import Iterator
 import pytest
 
 from stormpetrel.drill import community, fronts, place, scenario
-from stormpetrel.drill.engine import Engine, Fire, Tally
+from stormpetrel.drill.attack_connection import Fire, Tally
+from stormpetrel.drill.engine import Engine
 from stormpetrel.drill.fronts import DOMAIN, SHIPPED, Front
 from stormpetrel.drill.loopback import Address, TrafficBudget
 from stormpetrel.drill.record import OK
 from stormpetrel.drill.run import Result, run
 from stormpetrel.drill.tls import TlsName
+from stormpetrel.drill.vectors import http2
 from stormpetrel.drill.vectors.attack_requests import AttackRequest, Behaviour
 from stormpetrel.drill.wire import WireResponse, connect, request
 from stormpetrel.proxies.site import EDGE_SETTINGS
@@ -72,6 +77,33 @@ def answers(front: Front, source: str, *paths: str) -> list[WireResponse]:
     return asyncio.run(main())
 
 
+HEADERS, SETTINGS, PING = 1, 4, 6
+
+
+def http2_frames_of(sock: ssl.SSLSocket, data: bytes) -> set[int]:
+    """Send the data and return the types of the frames that came within a second."""
+    got = b""
+    sock.settimeout(0.2)
+    until_s = time.monotonic() + 1.0
+    with contextlib.suppress(OSError):  # a front may end the connection of an attacker
+        sock.sendall(data[:60_000])
+    while time.monotonic() < until_s:
+        try:
+            piece = sock.recv(65_536)
+        except TimeoutError:
+            continue
+        except OSError:
+            break
+        if not piece:
+            break
+        got += piece
+    kinds = set()
+    while len(got) >= 9:
+        kinds.add(got[3])
+        got = got[9 + int.from_bytes(got[:3]) :]
+    return kinds
+
+
 def test_each_address_of_a_client_has_a_ceiling_of_its_own_behind_it(front):
     path = "/api/v1/accounts/verify_credentials"
     statuses = [one.status for one in answers(front, "127.44.1.1", *[path] * 7)]
@@ -122,6 +154,35 @@ def test_slow_and_silent_connections_are_held_behind_tls_too(front):
         AttackRequest(0.0, "127.202.1.3", (asked("/status"),), Behaviour.RESET),
     )
     assert total == {"sent": 3, "ok": 2, "connections": 2}
+
+
+def test_a_front_does_its_part_of_a_handshake_that_the_client_leaves(front):
+    total, _ = fired(
+        front, *(AttackRequest(n / 50, f"127.203.1.{n}", behaviour=Behaviour.HELLO) for n in range(1, 21))
+    )
+    assert total["sent"] == total["ok"] == 20
+
+
+@pytest.mark.parametrize("kind", http2.Http2Abuse)
+def test_a_front_reads_each_kind_of_http2_abuse_and_serves_others_meanwhile(front, kind):
+    """An answer to the first request shows that its header fields were read; a flood may get a goodbye."""
+    assert front.certificate is not None
+    context = TlsName(front.certificate, DOMAIN).http2_context
+    data = http2.frames(kind, DOMAIN, "/status", "Tusky/1.0")
+    with (
+        socket.create_connection(("127.0.0.1", front.port), 10, ("127.204.1.1", 0)) as plain,
+        context.wrap_socket(plain, server_hostname=DOMAIN) as sock,
+    ):
+        assert sock.selected_alpn_protocol() == "h2"
+        got = http2_frames_of(sock, data)
+        assert [one.status for one in answers(front, "127.44.1.3", "/status")] == [302]
+    answered = {
+        http2.Http2Abuse.CANCELLED: {SETTINGS},
+        http2.Http2Abuse.ENDLESS: {SETTINGS},
+        http2.Http2Abuse.PINGS: {SETTINGS, PING},
+        http2.Http2Abuse.UNREAD: {SETTINGS, HEADERS},
+    }
+    assert answered[kind] <= got
 
 
 def test_no_client_has_the_address_of_a_trusted_proxy():

@@ -173,6 +173,7 @@ def test_every_shot_has_a_loopback_address_of_the_attackers_or_one_that_the_vect
         "A12": {one.address for one in (*COMMUNITY.newcomers, COMMUNITY.popular)},
         "A16": homes | {GATEWAY},
         "A20": {one.address for one in COMMUNITY.newcomers},
+        "A22": {one.address for one in COMMUNITY.sleepers},
     }
     for attack_request in attack_requests(name, seconds=5.0):
         require_loopback(attack_request.source)
@@ -202,6 +203,7 @@ def test_everybody_in_the_crowd_is_new_also_in_a_later_phase():
         ("A10", sockets.SLOW_ADDRESSES, 40.0),
         ("A15", sockets.CHURN_ADDRESSES, 5.0),
         ("A21", networks.ADDRESSES, 90.0),
+        ("A23", sockets.HELLO_ADDRESSES, 20.0),
     ],
 )
 def test_a_vector_uses_as_many_addresses_as_it_says(name, addresses, seconds):
@@ -271,7 +273,8 @@ def test_every_header_is_one_that_ordinary_clients_send():
         *("sec-websocket-version", "sec-websocket-key"),
     }
     forged = {"x-forwarded-for", "x-real-ip", "forwarded", "true-client-ip"}
-    for name in SENDING:
+    # A24 speaks HTTP/2.
+    for name in set(SENDING) - {"A24"}:
         # A10 drips generated headers one by one. This test does not check those.
         for data in (
             attack_request.requests[0]
@@ -419,6 +422,14 @@ def test_streams_are_left_after_a_while_so_that_3000_are_open_at_200_new_ones_a_
     assert mean_s * sockets.STREAMS_PER_S == pytest.approx(sockets.STREAM_SOCKETS, rel=0.02)
     upgrades = sum(b"Upgrade: websocket" in attack_request.requests[0] for attack_request in some)
     assert is_about(upgrades, len(some) / 2)
+
+
+def test_websockets_are_left_within_half_a_second():
+    some = attack_requests("A22")
+    assert all(b"Upgrade: websocket" in data for data in heads_of(some))
+    assert all(0 < one.hold_s <= 0.5 for one in some)
+    with_token = sum(b"Authorization: Bearer token-of-sleeper" in data for data in heads_of(some))
+    assert is_about(with_token, len(some) / 10)
 
 
 def test_the_flood_of_posts_is_by_new_accounts_and_the_one_that_many_follow():

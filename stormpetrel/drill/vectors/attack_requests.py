@@ -29,6 +29,8 @@ class Behaviour(Enum):
     NO_READ = "sends everything and reads nothing, until it is closed or the phase is over"
     LISTEN = "sends and reads what comes, until it is closed or `hold_s` or the phase is over"
     RESET = "sends, and resets the connection at once"
+    HELLO = "begins a TLS handshake, and resets the connection once the server has answered"
+    HTTP2 = "sends frames of HTTP/2 and drops what comes, until it is closed or `hold_s` or the phase is over"
     KILL = "no connection: `kill -9` of the process that `victim` names"
 
 
@@ -38,8 +40,8 @@ class AttackRequest:
 
     `at_s`: seconds since the phase began. `source`: the source address. `requests`: prepared bytes. `keep`:
     the connection is reused for the next attack request with the same value; empty: closed after use. `pace_s`: the
-    pause between an answer and the next request (ASK), or between two bytes (DRIP). `is_sms`: it goes to the port of
-    the sms role.
+    pause between an answer and the next request (ASK), or between two bytes (SLOW_SEND). `is_sms`: it goes to the
+    port of the sms role.
     """
 
     at_s: float

@@ -9,6 +9,7 @@ from stormpetrel.drill.vectors import (
     crowd,
     dear,
     floods,
+    http2,
     kills,
     networks,
     pumping,
@@ -73,6 +74,11 @@ CATALOGUE = {
         Vector("A19", "one account's password", dear.GUESSES_PER_S, dear.GUESSES_PER_S, dear.guesses),
         Vector("A20", "filling the store", dear.FILLING_PER_S, dear.FILLING_PER_S, dear.filling),
         Vector("A21", "feeds, notifications, search", networks.PER_S, networks.PER_S, networks.many_networks),
+        Vector(
+            "A22", "WebSockets, soon left", sockets.SOCKETS_PER_S, sockets.SOCKETS_PER_S, sockets.websockets
+        ),
+        Vector("A23", "TLS handshakes, left", sockets.HELLOS_PER_S, sockets.HELLOS_PER_S, sockets.hellos),
+        Vector("A24", "abuse of HTTP/2", http2.PER_S, http2.PER_S, http2.abuse),
     )
 }
 

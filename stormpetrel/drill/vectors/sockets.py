@@ -1,4 +1,4 @@
-"""A10, A11, A15: attacks with connections instead of requests: slow ones, streams, and very short ones."""
+"""A10, A11, A15, A22, A23: attacks with connections instead of requests: slow ones, streams, and very short ones."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ CHURN_PER_S = 3000.0
 CHURN_ADDRESSES = 3000
 PULSE_ON_S = 5.0
 PULSE_OFF_S = 10.0
+SOCKETS_PER_S = 300.0
+SOCKET_ADDRESSES = 2000
+HELLOS_PER_S = 800.0
+HELLO_ADDRESSES = 3000
 
 
 def slow(world: World, rng: Random) -> Iterator[AttackRequest]:
@@ -100,3 +104,24 @@ def churn(world: World, rng: Random) -> Iterator[AttackRequest]:
         if at_s % (PULSE_ON_S + PULSE_OFF_S) < PULSE_ON_S:
             source = scattered(170, 1, rng.randrange(CHURN_ADDRESSES))
             yield AttackRequest(at_s, source, (page,) if rng.random() < 0.7 else (), Behaviour.RESET)
+
+
+def websockets(world: World, rng: Random) -> Iterator[AttackRequest]:
+    """A22: WebSockets that are opened and left within half a second; a tenth with a sleeper's token."""
+    sleepers = [one for one in world.community.sleepers if one.token]
+    for at_s in arrivals(rng, SOCKETS_PER_S * world.scale, world.seconds):
+        if sleepers and rng.random() < 0.1:
+            one = rng.choice(sleepers)
+            source, token, agent, stream = one.address, one.token, app_agent(one.app), "user"
+        else:
+            source, token = scattered(172, 1, rng.randrange(SOCKET_ADDRESSES)), ""
+            agent, stream = rng.choice(BROWSERS), rng.choice(("public", "public:local"))
+        data = call(world.host, f"/api/v1/streaming?stream={stream}", agent, token, _UPGRADE)
+        yield AttackRequest(at_s, source, (data,), Behaviour.LISTEN, hold_s=rng.uniform(0.02, 0.5))
+
+
+def hellos(world: World, rng: Random) -> Iterator[AttackRequest]:
+    """A23: TLS handshakes that the client leaves after the server has signed its part."""
+    for at_s in arrivals(rng, HELLOS_PER_S * world.scale, world.seconds):
+        source = scattered(173, 1, rng.randrange(HELLO_ADDRESSES))
+        yield AttackRequest(at_s, source, behaviour=Behaviour.HELLO)
