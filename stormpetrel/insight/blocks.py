@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stormpetrel.insight import vocabulary
 from stormpetrel.insight.document import (
+    NOT_PUBLIC,
     Bar,
     Bars,
     Block,
@@ -27,6 +28,7 @@ MAX_PHASES = 40
 MAX_EVIDENCE = 40
 MAX_EVENTS = 100
 """Rows that the texts have, so that a page stays below 200 KB. JSON and CSV have all."""
+SMALL = Paragraph(("Not public: counts of fewer than 10 would follow from this table.",), is_note=True)
 NOTHING = Paragraph(("Nothing was recorded.",), is_note=True)
 
 
@@ -44,13 +46,13 @@ def has_rows(data: ReportData, table: str) -> bool:
 def outcome_grid(data: ReportData, table: str, head: str, names: dict[str, str]) -> Block:
     """Return a table of requests by outcome. `head`: of the first column; `names`: words for its names."""
     if not has_rows(data, table):
-        return NOTHING
+        return SMALL if data.tables[table].is_private else NOTHING
     return Grid(
         (head, "Answered", "Requests", "Refused", "Left waiting"),
         tuple(
             (
                 (named(names, row.name),),
-                (percent(row.numbers["answered_share"]),),
+                (percent(row.numbers["answered_share"]) if "answered_share" in row.numbers else NOT_PUBLIC,),
                 (count(row.numbers["requests"]),),
                 (count(row.numbers["refused"]),),
                 (count(row.numbers["gone"]),),
@@ -63,13 +65,17 @@ def outcome_grid(data: ReportData, table: str, head: str, names: dict[str, str])
 def known_grid(data: ReportData, table: str, head: str, names: dict[str, str]) -> Block:
     """Return a table of the requests of clients from before the attack."""
     if not has_rows(data, table):
-        return NOTHING
+        return SMALL if data.tables[table].is_private else NOTHING
     return Grid(
         (head, "Succeeded", "Requests", "Failed", "Refused", "Left waiting"),
         tuple(
             (
                 (named(names, row.name),),
-                (percent(row.numbers["succeeded_share"]),),
+                (
+                    percent(row.numbers["succeeded_share"])
+                    if "succeeded_share" in row.numbers
+                    else NOT_PUBLIC,
+                ),
                 (count(row.numbers["requests"]),),
                 (count(row.numbers["failed"]),),
                 (count(row.numbers["refused"]),),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
+from stormpetrel.insight.small_counts import FEW, few, hidden_rows, limited, without_small
 from stormpetrel.insight.words import is_plain_name
 from stormpetrel.model.insight import Number, NumberRow, NumberTable, ReportData
 
@@ -14,9 +15,11 @@ MIN_SHARE = 0.005
 """An application with fewer of the requests may have one user: it is not public."""
 MIN_TEXTS = 10
 """Fewer texts may be those of one person. No texts are not public either: else a missing count would tell of some."""
-FEW = 10
-"""Fewer clients with a credential, or fewer refused requests of them, may be one person: their count is not exact."""
-_PRIVATE_TABLES = ("pages", "collateral")
+_PRIVATE_TABLES = ("pages", "collateral", "channels")
+"""`channels` would tell the small counts of `clients`, which has several of them in a row."""
+_TOTALS = ("answered", "refused", "gone")
+_WITH_CREDENTIAL = ("members", "apps", "SMS")
+"""Kinds of clients whose requests over time are public only where none of their counts is small."""
 _EVIDENCE = ("vector_evidence", "evidence_for", "evidence_against")
 
 
@@ -28,15 +31,25 @@ def public_data(data: ReportData) -> ReportData:
     tables["collateral_channels"], refused = _few_refused(
         tables["collateral_channels"], data.numbers["refused_known"]
     )
-    hidden = _few_texts(data.numbers)
+    totals = _few_totals(data.numbers)
+    tables["known"], missed = _few_known(tables["known"], data.numbers["known_missed"])
+    tables |= _few_outcomes(tables, totals)
+    tables["because"] = _few_by_rule(tables["because"], totals["refused"])
+    hidden = _few_texts(data.numbers) | ({"known_share"} if missed.below else set())
     if "texts_new" in hidden:
         for name in _EVIDENCE:
             tables[name] = _without_texts(tables[name])
     return replace(
         data,
         numbers={name: number for name, number in data.numbers.items() if name not in hidden}
-        | {"refused_known": refused, "people_refused": _few(data.numbers["people_refused"])},
+        | {
+            "refused_known": refused,
+            "people_refused": few(data.numbers["people_refused"]),
+            "known_missed": missed,
+        }
+        | totals,
         tables=tables,
+        series=_few_over_time(data.series, totals),
         phases=tuple(replace(phase, pages=()) for phase in data.phases),
         timeline=tuple(entry for entry in data.timeline if entry.kind in PUBLIC_KINDS),
         countries=(),
@@ -59,56 +72,95 @@ def _without_texts(table: NumberTable) -> NumberTable:
     )
 
 
-def _few(number: Number) -> Number:
-    """Return a count that says "fewer than 10" instead of 1 to 9."""
-    return _at_most(number, FEW) if 0 < number.known < FEW else number
-
-
-def _at_most(number: Number, below: int) -> Number:
-    return replace(number, value=None, below=below)
-
-
-def _digits_limit(number: Number) -> int:
-    """Return 10 for 1 to 9, 100 for 10 to 99: a true limit that says no more than the number of digits."""
-    limit: int = 10 ** len(str(int(number.known)))
-    return limit
-
-
 def _few_refused(table: NumberTable, total: Number) -> tuple[NumberTable, Number]:
     """Return the refusals by channel and rule, without small counts and without the times of few people; and `total`,
     their sum.
-
-    A small row can follow from the total and the other rows, so the next greater rows are hidden too ("fewer than
-    100"), until each small one can be any of 1 to 9. If all rows are not enough, the total is hidden.
     """
-    rows = sorted(table.rows, key=lambda row: row.numbers["refused"].known)
-    counts = [int(row.numbers["refused"].known) for row in rows]
-    few = count = sum(one < FEW for one in counts)
-    if few and total.known >= FEW:
-        while count < len(rows) and not _may_be_any(counts[:count]):
-            count += 1
-        if not _may_be_any(counts[:count]):
-            count, total = few, _at_most(total, _digits_limit(total))
-    hidden = {row.key for row in rows[:count]}
-    shown = tuple(_few_people(row, hides_refused=row.key in hidden) for row in table.rows)
-    return replace(table, rows=shown), _few(total)
+    hidden, total = hidden_rows(table, "refused", total)
+    rows = tuple(_few_people(row, hides_refused=row.key in hidden) for row in table.rows)
+    return replace(table, rows=rows), total
 
 
-def _may_be_any(counts: Sequence[int]) -> bool:
-    """Return True if each count below FEW can be any of 1 to 9, by their public sum and the limits of each."""
-    sum_ = sum(counts)
-    limits: list[int] = [10 ** len(str(one)) for one in counts]
-    least, most = sum(limit // 10 for limit in limits), sum(limit - 1 for limit in limits)
-    return least + FEW - 2 <= sum_ <= most - FEW + 2
+def _few_by_rule(table: NumberTable, total: Number) -> NumberTable:
+    """Return the refusals by rule, of all clients, without small counts. `total`: of the edition."""
+    hidden, needed = hidden_rows(table, "refused", total)
+    if needed.below and not total.below:
+        return replace(table, rows=(), is_private=True)
+    return replace(
+        table,
+        rows=tuple(
+            replace(row, numbers={"refused": limited(row.numbers["refused"])}) if row.key in hidden else row
+            for row in table.rows
+        ),
+    )
+
+
+def _few_totals(numbers: Mapping[str, Number]) -> dict[str, Number]:
+    """Return the sums of requests by outcome. If one is small, the answered ones would tell it."""
+    totals = {name: few(numbers[name]) for name in _TOTALS}
+    if any(number.below for number in totals.values()):
+        totals["answered"] = limited(numbers["answered"])
+    return totals
+
+
+def _few_known(table: NumberTable, missed: Number) -> tuple[NumberTable, Number]:
+    """Return the requests of clients from before the attack without small counts; and `missed`, the sum of those
+    that did not succeed.
+
+    If small counts would follow from that sum, it is hidden.
+    """
+    parts = {"failed", "refused", "gone"}
+    missed = few(missed)
+    found = without_small(table, share="succeeded_share", unknown=parts)
+    if found.is_private or missed.below:
+        missed = limited(missed) if missed.value else missed
+        found = without_small(table, share="succeeded_share", unknown={*parts, "succeeded"})
+    return found, missed
+
+
+def _few_outcomes(tables: Mapping[str, NumberTable], totals: Mapping[str, Number]) -> dict[str, NumberTable]:
+    """Return the other tables of requests by outcome without small counts. `tables["known"]`: of the edition."""
+    unknown = {name for name, number in totals.items() if number.below}
+    found = {
+        name: without_small(tables[name], share="answered_share", unknown=unknown)
+        for name in ("clients", "classes")
+    }
+    for name, whole, share in (
+        ("applications", found["clients"], "answered_share"),
+        ("known_applications", tables["known"], "succeeded_share"),
+    ):
+        row = whole.row("apps")
+        # The sums of the columns are those of all apps, with their share.
+        of_apps = () if row is not None and share in row.numbers else tables[name].columns
+        found[name] = without_small(tables[name], share=share, unknown=of_apps)
+    return found
+
+
+def _few_over_time(series: Mapping[str, NumberTable], totals: Mapping[str, Number]) -> dict[str, NumberTable]:
+    """Return the series without those that tell a small count.
+
+    A single kind of client that is left out would follow from the others and the requests of all.
+    """
+    found = dict(series)
+    if any(row.key[1] in _WITH_CREDENTIAL and _is_slice_small(row) for row in series["clients"].rows):
+        found["clients"] = replace(series["clients"], rows=(), is_private=True)
+    if any(number.below for number in totals.values()):
+        found["outcomes"] = replace(series["outcomes"], rows=(), is_private=True)
+    return found
+
+
+def _is_slice_small(row: NumberRow) -> bool:
+    requests, answered = row.numbers["requests"].known, row.numbers["answered"].known
+    return 0 < requests < FEW or 0 < requests - answered < FEW
 
 
 def _few_people(row: NumberRow, *, hides_refused: bool) -> NumberRow:
     numbers = dict(row.numbers)
     if hides_refused:
-        numbers["refused"] = _at_most(numbers["refused"], _digits_limit(numbers["refused"]))
+        numbers["refused"] = limited(numbers["refused"])
     if numbers["people"].known < FEW:
         del numbers["first_ms"], numbers["last_ms"]
-    return replace(row, numbers=numbers | {"people": _few(numbers["people"])})
+    return replace(row, numbers=numbers | {"people": few(numbers["people"])})
 
 
 def _common(table: NumberTable) -> NumberTable:

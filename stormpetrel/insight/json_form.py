@@ -8,7 +8,7 @@ from typing import Any
 from stormpetrel.insight.document import Bullets, InsightReport, plain
 from stormpetrel.model.insight import Number, NumberTable, ReportData
 
-VERSION = 3
+VERSION = 4
 """Rises when a key changes its meaning or goes."""
 _FIRST = ("summary", "advice", "limits")
 

@@ -91,7 +91,7 @@ def _impact(data: ReportData) -> Section:
                 tuple(((title,), (count(number),)) for title, number in texts),
             )
         )
-    elif "SMS" not in [row.name for row in data.tables["clients"].rows]:
+    elif has_rows(data, "clients") and data.tables["clients"].row("SMS") is None:
         blocks.append(
             Paragraph(("Texts (SMS) are not in these counts. Their canaries are below.",), is_note=True)
         )

@@ -76,15 +76,18 @@ def _verdict(data: ReportData) -> Line:
 
 
 def _members(data: ReportData) -> Line:
-    share = data.numbers["known_share"]
-    if share.value is None:
+    missed, share = data.numbers["known_missed"], data.numbers.get("known_share")
+    line: Line = ("Of the requests of members and of visitors known from before, ",)
+    if missed.below:
+        return (*line, "all but ", count(missed), " succeeded.")
+    if share is None or share.value is None:
         return ()
-    return ("Of the requests of members and of visitors known from before, ", percent(share), " succeeded.")
+    return (*line, percent(share), " succeeded.")
 
 
 def _defence(data: ReportData) -> Line:
     numbers = data.numbers
-    if numbers["refused"].value is None:
+    if numbers["refused"].value is None and not numbers["refused"].below:
         return ()
     line: Line = (
         "The server refused ",

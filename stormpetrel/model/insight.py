@@ -47,7 +47,10 @@ class NumberRow:
 
 @dataclass(frozen=True, slots=True)
 class NumberTable:
-    """Numbers by key, those with the greatest first. `query`: gives the whole table, key columns first."""
+    """Numbers by key, those with the greatest first. `query`: gives the whole table, key columns first.
+
+    `is_private`: the edition has none of its rows.
+    """
 
     name: str
     keys: tuple[str, ...]
@@ -55,6 +58,7 @@ class NumberTable:
     query: str
     file: str
     rows: tuple[NumberRow, ...] = ()
+    is_private: bool = False
 
     def row(self, *key: str | int) -> NumberRow | None:
         """Return the row with this key; None if there is none."""

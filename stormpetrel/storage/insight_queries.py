@@ -198,6 +198,12 @@ NUMBERS = (
         f"SELECT 1.0 * {_SUCCEEDED} / max({_WANTED}, 1) "
         f"FROM moments, json_each(body, '$.known') c, json_each(c.value) o WHERE c.key <> 'canary' AND {_DURING}",
     ),
+    NumberQuery(
+        "known_missed",
+        ATTACKS,
+        f"SELECT {_WANTED} - {_SUCCEEDED} "
+        f"FROM moments, json_each(body, '$.known') c, json_each(c.value) o WHERE c.key <> 'canary' AND {_DURING}",
+    ),
     _all_outcomes("answered", "'served', 'cached'"),
     _all_outcomes("refused", "'refused'"),
     _all_outcomes("gone", "'gone'"),

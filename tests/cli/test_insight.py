@@ -43,7 +43,7 @@ def test_the_last_attack_is_printed_for_a_terminal_without_the_store(instance, c
 def test_each_form_is_printed_or_written(instance, capsys, tmp_path):
     capsys.readouterr()
     assert main(["insight", "--last", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["version"] == 3
+    assert json.loads(capsys.readouterr().out)["version"] == 4
     assert main(["insight", "--csv"]) == 0
     assert capsys.readouterr().out.startswith("table,key,number,value,file,query\n")
     assert main(["insight", "--markdown", "--edition", "public"]) == 0

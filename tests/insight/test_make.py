@@ -192,7 +192,7 @@ def test_advice_for_operators_is_not_public(data_dir):
         assert "advice" not in public.form(form).lower()
     assert json.loads(internal.form("json"))["advice"]
     # Version 1 had it in both editions.
-    assert json.loads(public.form("json"))["version"] == 3
+    assert json.loads(public.form("json"))["version"] == 4
 
 
 def test_the_highest_point_of_a_chart_says_that_it_is_a_mean(data_dir):
