@@ -12,7 +12,7 @@ from stormpetrel.watch.phases.vectors import RULES, explaining, named_vectors
 
 ATTACK_FROM = 0.7
 CROWD_UNTIL = 0.3
-"""Between these shares, a phase is mixed."""
+"""Between these shares, a phase is mixed, if there is a crowd."""
 CROWD_NETWORKS = 20.0
 """Fewer different networks are no crowd: a program in five networks has no more than twelve by the estimate, beside
 the usual requests of its cohort, which are a third of it at most."""
@@ -64,8 +64,9 @@ def find(seen: Measures, usual: Usual) -> TrafficFinding:
         verdict = "crowd" if is_unknown else "mixed"
     else:
         verdict = "mixed"
-    if verdict == "crowd" and not _is_of_many_networks(seen, people):
-        verdict = "unknown"
+    if verdict in ("crowd", "mixed") and not _is_of_many_networks(seen, people):
+        # There is no crowd, also beside an attack. What a small or unnamed attack does not explain is not decided.
+        verdict = "attack" if verdict == "mixed" and share > CROWD_UNTIL and not is_unknown else "unknown"
     if verdict == "crowd":
         vectors = ()
     for_vectors = tuple(item for vector in vectors for item in vector.evidence)

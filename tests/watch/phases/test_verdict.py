@@ -90,6 +90,14 @@ def test_few_networks_are_never_a_crowd_however_busy_the_machine_is(calm, networ
         measurer.forget(1_000.0)
 
 
+@pytest.mark.parametrize("networks", [1, 5, 8])
+@pytest.mark.parametrize("maker", [traffic.crowd, traffic.crowd_without_referrer])
+def test_few_networks_beside_an_attack_are_no_crowd_either(networks, maker):
+    burst = (from_few_networks(networks, maker), 500)
+    assert found((traffic.expensive_reads, 500), burst, seed=networks).verdict in ("attack", "unknown")
+    assert found((traffic.expensive_reads, 500), (maker, 500), seed=networks).verdict == "mixed"
+
+
 def test_members_of_many_networks_who_come_at_once_are_a_crowd():
     def members(rng):
         return traffic.asked(
