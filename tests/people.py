@@ -27,6 +27,7 @@ from stormpetrel.storage import outbox
 from stormpetrel.storage.engine.connection import Connection, connect, transaction
 from stormpetrel.storage.engine.slots import Slot, take_slot
 from tests.instance import Instance
+from tests.plain_client import PlainClient
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -91,7 +92,7 @@ class Place:
     database_url: str
     base_url: str
     visitor: httpx.Client
-    clients: list[httpx.Client] = field(default_factory=list, repr=False)
+    clients: list[httpx.Client | PlainClient] = field(default_factory=list, repr=False)
     written_at_ms: int = 0
     _opened: tuple[Connection, Slot] | None = field(default=None, repr=False)
 
@@ -102,6 +103,12 @@ class Place:
         made = httpx.Client(
             base_url=self.base_url, headers=headers, trust_env=False, timeout=20, verify=NO_CERTIFICATES
         )
+        self.clients.append(made)
+        return made
+
+    def plain_client(self, token: str) -> PlainClient:
+        """Return a new client for very many requests, closed with the place, that acts for the token's account."""
+        made = PlainClient(self.base_url, {"Authorization": f"Bearer {token}"})
         self.clients.append(made)
         return made
 

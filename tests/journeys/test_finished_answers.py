@@ -24,6 +24,7 @@ from stormpetrel.model.account import Role
 from stormpetrel.model.moderation import COMMAND_LINE
 from stormpetrel.rules import access, instance, moderation
 from tests.people import Person, Place, now_ms
+from tests.plain_client import PlainAnswer, PlainClient
 from tests.waiting import eventually
 
 STEPS = 12
@@ -31,7 +32,7 @@ TRIES = 10
 _nonces = itertools.count()
 
 
-def is_from_memory(answer: httpx.Response) -> bool:
+def is_from_memory(answer: httpx.Response | PlainAnswer) -> bool:
     """Only the application gives an answer an id."""
     return "x-request-id" not in answer.headers
 
@@ -41,13 +42,13 @@ class Reader:
     """An account with several tokens and connections, which lead to several workers."""
 
     person: Person
-    clients: list[httpx.Client] = field(default_factory=list)
+    clients: list[PlainClient] = field(default_factory=list)
 
     @classmethod
     def of(cls, place: Place, name: str) -> Reader:
         person = place.person(name)
         tokens = [person.token, person.token, place.token(person.id)]
-        return cls(person, [place.client(token) for token in tokens])
+        return cls(person, [place.plain_client(token) for token in tokens])
 
 
 @dataclass
@@ -60,7 +61,7 @@ class Company:
     posts: list[tuple[int, str]] = field(default_factory=list)
     from_memory: int = 0
 
-    def do(self, who: int, path: str, *, method: str = "POST", **body: Any) -> httpx.Response:
+    def do(self, who: int, path: str, *, method: str = "POST", **body: Any) -> PlainAnswer:
         answer = self.chance.choice(self.readers[who].clients).request(method, path, json=body)
         assert answer.status_code < 500, answer.text
         return answer

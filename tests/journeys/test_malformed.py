@@ -87,18 +87,19 @@ WRONG_VALUES = [
 
 
 def test_any_value_in_any_field_of_any_body_is_answered_well(place):
-    person = place.person("fuzzed")
+    http = place.plain_client(place.person("fuzzed").token)
     for route in WRITES:
         if route.takes is None:
             continue
         for field in route.takes.__struct_encode_fields__:
             for value in WRONG_VALUES:
-                answer = person.http.request(route.method, path_of(route), json={field: value})
+                answer = http.request(route.method, path_of(route), json={field: value})
                 is_well_answered(answer, (route.path, field, value))
 
 
 def test_any_value_in_any_parameter_of_any_query_is_answered_well(place):
     person = place.person("fuzzed")
+    http = place.plain_client(person.token)
     texts = [
         "",
         "x",
@@ -118,7 +119,11 @@ def test_any_value_in_any_parameter_of_any_query_is_answered_well(place):
         for field in route.takes.__struct_encode_fields__:
             for text in texts:
                 for name in (field, f"{field}[]", f"{field}[a]"):
-                    answer = ask(person.http, route, params={name: text})
+                    params = {name: text}
+                    if route.streams:
+                        answer = ask(person.http, route, params=params)
+                    else:
+                        answer = http.request(route.method, path_of(route), params=params)
                     is_well_answered(answer, (route.path, name, text))
 
 
