@@ -163,7 +163,8 @@ def measure(
     """Return a row of figures for each phase."""
     directory.mkdir(exist_ok=True)
     done = directory / "seeded"
-    with places.place(directory, *([] if done.exists() else [places.seed(*size)])) as place:
+    seeding = [] if done.exists() else [places.seed(*size)]
+    with places.place(directory, *seeding, workers=2) as place:
         done.touch()
     url = f"sqlite:///{directory / 'stormpetrel.db'}"
     posters, readers = min(POSTERS, size[0] // 5), min(READERS, size[0] * 4 // 5)
