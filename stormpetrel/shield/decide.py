@@ -61,9 +61,8 @@ from stormpetrel.shield.usage import UsageMeter
 WRITE_COST_S = 0.002
 """The cost of a write beyond its coroutine: the writer's time, and its echo."""
 AGED_S = 3600
-"""A visitor cookie of this age has its own ceiling and place in the queue; a younger one shares
-its address's. A client that discards its cookie gets a new one with every page: 185 a second,
-each with a fresh ceiling."""
+"""A visitor cookie of this age has its own ceiling and place in the queue; a younger one shares its address's.
+A client that discards its cookie gets a new one with every page: 185 a second, each with a fresh ceiling."""
 TOKEN_BYTES = 8
 """This much of a token's hash identifies it until it is looked up."""
 TURNS_PER_ROLL = 10
@@ -83,10 +82,7 @@ UNKNOWN: Credential = (0.0, None, "", False)
 
 
 class Shield:
-    """See the module. `secret` signs the cookies; `number` and `epoch_s` are the worker's, for its reports.
-
-    `paths`: the facts by raw path.
-    """
+    """See the module. `secret` signs cookies; `paths`: facts by raw path; `number`, `epoch_s`: for reports."""
 
     def __init__(
         self,
@@ -116,11 +112,9 @@ class Shield:
         self._is_full = policy.mode == "full"
         self._challenges = policy.mode == "overcompensate"
         self._epoch_less_loop_s = epoch_s - at_s
-        self._started_epoch_s = epoch_s
-        self._reported_epoch_s = epoch_s
+        self._started_epoch_s = self._reported_epoch_s = epoch_s
         self._number = number
-        self._sequence = 0
-        self._turns = 0
+        self._sequence = self._turns = 0
         self._readers = FeedReaders()
         self._parts = AddressParts()
         self._day = int(epoch_s // DAY_S)
@@ -164,9 +158,9 @@ class Shield:
             if not cutoff_s or issued_s < cutoff_s or is_operator:
                 flags |= ESTABLISHED
                 if self.prefixes.days.get(prefix) != self._day:
-                    self._saw(prefix, cutoff_s, at_s)
+                    self._saw(prefix, identity, cutoff_s, at_s)
         elif cookie is not None:
-            identity, flags = self._marks(identity, flags, cookie, at_s + self._epoch_less_loop_s)
+            identity, flags = self._marks(identity, flags, cookie, prefix, at_s)
         # Not needed for established credentials.
         is_near = not flags & ESTABLISHED and (self.prefixes.days.get(prefix) or -1) >= self._day - KNOWN_DAYS
         if is_near:
@@ -239,11 +233,12 @@ class Shield:
             self.orders.saw_operator(visit.address)
         return (session.issued_at_s, session.account_id, "", is_operator)
 
-    def _saw(self, prefix: str, cutoff_s: float, at_s: float) -> None:
+    def _saw(self, prefix: str, identity: Identity, cutoff_s: float, at_s: float) -> None:
         """Note the day's first visit with an established credential from a network."""
-        # During an attack no network is added, so there is nothing to record for an unknown one.
         if not cutoff_s or prefix in self.prefixes.days:
             self.prefixes.saw(prefix, epoch_s=at_s + self._epoch_less_loop_s, learn=not cutoff_s)
+        else:
+            self.prefixes.shelter(prefix, identity)
 
     def _weigh(
         self,
@@ -274,8 +269,7 @@ class Shield:
         if not flags & (KNOWN | DEVICE):
             flags |= self._spend(visit, kind, facts, query, flags, is_near, at_s)
             if flags & LOOKED_UP:
-                # Do not share the address's place: a carrier's address may have hundreds of
-                # clients, each with a token.
+                # Not in its address's place: a carrier's address may have hundreds of clients with tokens.
                 token_hash, session = visit.token_hash, visit.session
                 if token_hash is not None:
                     identity = suspect = Identity("token", token_hash[:TOKEN_BYTES].hex())
@@ -382,9 +376,8 @@ class Shield:
         """
         epoch_s = at_s + self._epoch_less_loop_s
         self.counters.add_visitors(cached=cached, repeated=repeated)
-        counts, own_because, refusals, sums = self.counters.take()
-        for name, count in because.items():
-            own_because[name] = own_because.get(name, 0) + count
+        self.counters.because.update(because)
+        counts, all_because, refusals, sums = self.counters.take()
         overload = self.overload
         self._sequence += 1
         period_s, self._reported_epoch_s = epoch_s - self._reported_epoch_s, epoch_s
@@ -412,18 +405,23 @@ class Shield:
             applications=counts.applications,
             known=counts.known,
             known_applications=counts.known_applications,
-            because=own_because,
+            because=all_because,
             waiting=self.gate.waiting_by_class(),
             offenders=self.usage.offenders(self.gate.patience),
             refusals=refusals,
             more_refusals=sums,
             prefixes=self.prefixes.news(),
+            sources=self.usage.sources(self.gate.patience) if self.orders.directions.wants_sources else (),
+            sheltered=self.prefixes.take_sheltered(is_calm=not self.cutoff_epoch_s),
         )
 
     # Flags of a visit
 
-    def _marks(self, identity: Identity, flags: int, cookie: bytes, epoch_s: float) -> tuple[Identity, int]:
+    def _marks(
+        self, identity: Identity, flags: int, cookie: bytes, prefix: str, at_s: float
+    ) -> tuple[Identity, int]:
         """Apply visitor and device cookies that are older than the attack."""
+        epoch_s = at_s + self._epoch_less_loop_s
         marks = marks_of(self._secret, cookie, epoch_s=epoch_s)
         if marks is NO_MARKS:
             return identity, flags
@@ -431,11 +429,13 @@ class Shield:
         visitor, device = marks
         if device is not None and (not cutoff_s or device.issued_at_s < cutoff_s):
             # A member's, signed out: also a returning visitor. All devices of an account are one identity.
-            return tuple.__new__(Identity, ("device", device.account_id)), flags | DEVICE | RETURNS
-        if visitor is not None and (not cutoff_s or visitor.issued_at_s < cutoff_s):
-            if epoch_s - visitor.issued_at_s < AGED_S:
-                return identity, flags | RETURNS
-            return tuple.__new__(Identity, ("visitor", visitor.mark_id)), flags | RETURNS
+            identity, flags = tuple.__new__(Identity, ("device", device.account_id)), flags | DEVICE | RETURNS
+        elif visitor is not None and (not cutoff_s or visitor.issued_at_s < cutoff_s):
+            flags |= RETURNS
+            if epoch_s - visitor.issued_at_s >= AGED_S:
+                identity = tuple.__new__(Identity, ("visitor", visitor.mark_id))
+        if cutoff_s and flags & RETURNS:
+            self.prefixes.shelter(prefix, identity)
         return identity, flags
 
     def _behaviours(self, identity: Identity, flags: int, at_s: float) -> int:

@@ -6,7 +6,7 @@ attackers cannot make their own networks known.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 
 from stormpetrel.bounded import BoundedTable, Eviction
 from stormpetrel.shield.reports import MAX_PREFIXES
@@ -14,6 +14,9 @@ from stormpetrel.shield.reports import MAX_PREFIXES
 KNOWN_DAYS = 14
 DAY_S = 86_400
 CAPACITY = 65_536
+SHELTERS_EACH = 16
+"""Networks that one identity shelters during an attack: people move, but one credential must not protect a botnet."""
+MAX_SHELTERING = 8_192
 
 
 REMEMBERED = 8192
@@ -60,6 +63,11 @@ class Prefixes:
     def __init__(self, *, capacity: int = CAPACITY) -> None:
         self.days: BoundedTable[str, int] = BoundedTable(capacity, evicts=Eviction.OLDEST)
         self._news: dict[str, int] = {}
+        # Identity -> the networks that it sheltered; and the networks since the last report.
+        self._sheltering: BoundedTable[Hashable, set[str]] = BoundedTable(
+            MAX_SHELTERING, evicts=Eviction.OLDEST
+        )
+        self._sheltered: dict[str, None] = {}
 
     def __len__(self) -> int:
         return len(self.days)
@@ -78,6 +86,29 @@ class Prefixes:
         self.days.put(prefix, day)
         if len(self._news) < MAX_PREFIXES:
             self._news[prefix] = day
+
+    def shelter(self, prefix: str, identity: Hashable) -> None:
+        """Note that a client from before the present attack came from a network that is not known.
+
+        Nothing may be blocked there outside of the shield. It is not learnt: see the module.
+        """
+        mine = self._sheltering.get(identity)
+        if mine is None:
+            mine = set()
+            self._sheltering.put(identity, mine)
+        if prefix not in mine and len(mine) >= SHELTERS_EACH:
+            return
+        mine.add(prefix)
+        if len(self._sheltered) < MAX_PREFIXES:
+            self._sheltered[prefix] = None
+
+    def take_sheltered(self, *, is_calm: bool) -> tuple[str, ...]:
+        """Return the networks sheltered since the last call. `is_calm`: the attack is over."""
+        sheltered = tuple(self._sheltered)
+        self._sheltered.clear()
+        if is_calm:
+            self._sheltering.clear()
+        return sheltered
 
     def load(self, known: Iterable[tuple[str, int]]) -> None:
         """Add networks known before; the later day counts."""

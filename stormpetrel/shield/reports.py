@@ -20,6 +20,8 @@ CHANNELS = ("web", "apps", "posting", "streaming", "sign_in", "feeds", "new", "r
 """web: pages for signed-in users; apps: the API with a credential; posting: every write with a credential;
 sign_in: signing in and up; new and returning: visitors without and with an older cookie."""
 MAX_OFFENDERS = 256
+MAX_SOURCES = 4_096
+"""Addresses in one report, where a guard runs: as many as a worker counts apart in a second."""
 MAX_REFUSALS = 512
 """Refusals of people that a report lists one by one; it has sums of further ones."""
 MAX_SUMS = 256
@@ -43,6 +45,19 @@ class Offender:
     identity: str
     cpu_s: float
     requests: int
+    refused: int
+    ignored: int
+
+
+@dataclass(frozen=True, slots=True)
+class StrangerSource:
+    """The strangers of one address in a second. `network`: the address, or the /64 of an IPv6 address.
+
+    `ignored`: how often in a row the most patient client there came back before its Retry-After. -1: a client there
+    is exempt, because members use its network.
+    """
+
+    network: str
     refused: int
     ignored: int
 
@@ -83,7 +98,9 @@ class WorkerReport:
     the longest wait for a slot in the period. `loop_lag_s`: the worst lateness of the loop's tick.
     `writer_wait_s`: how long the write that waits longest for the database's writer has waited.
     `overload_since_epoch_s`, `onset_epoch_s`: 0 if there is none. `prefixes`: networks with credentialed
-    activity since the last report, with the day (days since 1970). `evidence`: for naming an attack.
+    activity since the last report, with the day (days since 1970). `sources`: if the directions
+    want them. `sheltered`: other networks that clients from before the attack came from since the last report.
+    `evidence`: for naming an attack.
     """
 
     worker: int
@@ -114,6 +131,8 @@ class WorkerReport:
     refusals: tuple[IdentityRefusal, ...] = ()
     more_refusals: tuple[RefusalSum, ...] = ()
     prefixes: tuple[tuple[str, int], ...] = ()
+    sources: tuple[StrangerSource, ...] = ()
+    sheltered: tuple[str, ...] = ()
     evidence: Evidence = field(default_factory=Evidence)
 
 
@@ -139,7 +158,7 @@ class Directions:
     nor the operator: the shield ensures that. `offenders`: merged over all workers, for the last second.
     `onset_epoch_s`: when the present attack began, 0 for none. `is_calm`: the watch knows that there is none; without
     it, it does not know of one. `known_prefixes`: with their last day, sent when a worker starts; if empty, the
-    known ones stay.
+    known ones stay. `wants_sources`: there is an attack and a guard runs, so reports list `sources`.
     """
 
     version: int
@@ -151,6 +170,7 @@ class Directions:
     onset_epoch_s: float = 0.0
     is_calm: bool = False
     known_prefixes: tuple[tuple[str, int], ...] = ()
+    wants_sources: bool = False
 
 
 def identity_text(kind: str, value: int | str | bytes) -> str:

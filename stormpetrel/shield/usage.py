@@ -13,7 +13,7 @@ from stormpetrel.shield.answer import RetryTracker
 from stormpetrel.shield.classify import LANES
 from stormpetrel.shield.identify import Identity
 from stormpetrel.shield.queues import Ticket
-from stormpetrel.shield.reports import MAX_OFFENDERS, Offender, identity_text
+from stormpetrel.shield.reports import MAX_OFFENDERS, MAX_SOURCES, Offender, StrangerSource, identity_text
 
 TRACKED = 4096
 """Identities tracked per second; requests of further ones are served without being counted."""
@@ -28,6 +28,7 @@ LONGEST_DEMOTION_S = 600.0
 """The time doubles with each demotion, so that pulses (5 s on, 10 s off) do not pay."""
 REMEMBERED = 4096
 FORGOTTEN_AFTER_S = 1800.0
+_UNMEASURED = 1_000_000
 
 
 class _Used:
@@ -134,6 +135,24 @@ class UsageMeter:
                 identity_text(*identity), used.cpu_s, used.requests, used.refused, patience.ignored(identity)
             )
             for identity, used in top
+        )
+
+    def sources(self, patience: RetryTracker) -> tuple[StrangerSource, ...]:
+        """Return the addresses of strangers in the last second, at most MAX_SOURCES. `patience`: see `offenders`."""
+        found: dict[str, list[int]] = {}
+        for identity, used in self._last.items():
+            if identity.kind != "address":
+                continue
+            # Usage is counted by part of an address (agents.py). A client without a part was answered from
+            # memory or in calm: its patience is not measured, so it counts as refused only.
+            network, _, part = str(identity.value).partition(" ")
+            ignored = -1 if used.exempt else patience.ignored(identity) if part else _UNMEASURED
+            source = found.setdefault(network, [0, _UNMEASURED])
+            source[0] += used.refused
+            source[1] = min(source[1], ignored)
+        return tuple(
+            StrangerSource(network, refused, 0 if ignored == _UNMEASURED else ignored)
+            for network, (refused, ignored) in list(found.items())[:MAX_SOURCES]
         )
 
     def _begin(self, ticket: Ticket) -> _Used | None:

@@ -88,6 +88,7 @@ class OperatorRules:
         onset_epoch_s: float,
         is_calm: bool = False,
         known_prefixes: tuple[tuple[str, int], ...] = (),
+        wants_sources: bool = False,
     ) -> Directions:
         """Return a new snapshot."""
         self.forget_expired(now_epoch_s=now_epoch_s)
@@ -103,4 +104,5 @@ class OperatorRules:
             onset_epoch_s=onset_epoch_s,
             is_calm=is_calm,
             known_prefixes=known_prefixes,
+            wants_sources=wants_sources,
         )

@@ -320,3 +320,20 @@ def test_an_allow_never_makes_a_young_credential_established() -> None:
     )
     ticket = place.ask("/api/v1/timelines/home", bearer=token(9))
     assert (ticket.lane, ticket.because) == (K2, "class/allowed")
+
+
+def test_members_and_earlier_visitors_shelter_the_networks_they_come_from_during_an_attack() -> None:
+    place = attacked()
+    before_s = 2 * DAY_S
+    place.member(30, age_s=1.0)
+    place.ask("/home", bearer=token(1), address="198.51.100.7")
+    place.ask("/home", cookie=place.session(2), address="198.51.101.7")
+    place.ask("/@nino", cookie=place.visitor(5, age_s=before_s), address="198.51.102.7")
+    place.ask("/@nino", cookie=place.device(6, age_s=before_s), address="198.51.103.7")
+    # Those who came with the attack shelter nothing.
+    place.ask("/home", bearer=token(30), address="198.51.104.7")
+    place.ask("/home", bearer=b"made up", address="198.51.105.7")
+    place.ask("/@nino", cookie=place.visitor(7, age_s=0.0), address="198.51.106.7")
+    place.ask("/@nino", address="198.51.107.7")
+    report = place.shield.report(at_s=place.at_s, connections=0, cached=0, because={})
+    assert set(report.sheltered) == {f"198.51.{n}.0/24" for n in (100, 101, 102, 103)}

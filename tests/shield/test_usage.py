@@ -5,6 +5,7 @@ from __future__ import annotations
 from stormpetrel.shield.answer import IGNORED_DEMOTES
 from stormpetrel.shield.classify import K1, K3_FAR, K3_NEAR, K4
 from stormpetrel.shield.queues import GONE, Ticket
+from stormpetrel.shield.reports import Directions, StrangerSource
 from tests.shield.test_decide import attacked
 from tests.shield.visitors import Visited, token
 
@@ -78,3 +79,52 @@ def test_a_shared_address_is_not_demoted_for_one_of_its_people() -> None:
     place.shield.refused(Ticket(identity, K3_NEAR), "queue/full", at_s=place.at_s, jitter=0.0)
     lanes = {place.ask("/@nino", address="198.51.100.7").lane for _ in range(20)}
     assert lanes == {K3_NEAR}
+
+
+def sources_of(place, *, wanted=True):
+    """Return the sources of the last second by network, as a report lists them."""
+    place.shield.direct(
+        Directions(version=1, expires_epoch_s=place.epoch_s + 10, wants_sources=wanted), epoch_s=place.epoch_s
+    )
+    report = place.shield.report(at_s=place.at_s, connections=0, cached=0, because={})
+    return {source.network: source for source in report.sources}
+
+
+def insist(place, address, times=20, agent=""):
+    """Refuse requests of an address, each of which comes before the Retry-After of the one before."""
+    for _ in range(times):
+        ticket = place.ask("/@nino", address=address, agent=agent)
+        place.shield.refused(ticket, "queue/full", at_s=place.at_s, jitter=0.0)
+
+
+def test_a_report_lists_the_refused_sources_with_the_patience_of_their_most_patient_client() -> None:
+    place = attacked()
+    insist(place, "203.0.113.5")
+    insist(place, "203.0.113.6")
+    insist(place, "203.0.113.6", times=2, agent="Another/1.0")
+    insist(place, "2001:db8:1:2::7")
+    place.pass_time(1.0)
+    found = sources_of(place)
+    assert found["203.0.113.5"].refused >= 20
+    assert found["203.0.113.5"].ignored >= IGNORED_DEMOTES
+    assert found["203.0.113.6"].ignored < IGNORED_DEMOTES
+    assert found["2001:db8:1:2::/64"].ignored >= IGNORED_DEMOTES
+
+
+def test_a_source_in_a_network_with_members_is_marked_as_exempt() -> None:
+    place = Visited()
+    place.member(1)
+    place.ask("/api/v1/timelines/home", bearer=token(1), address="198.51.100.7")
+    place.pass_time(60.0)
+    place.flood(2.0)
+    insist(place, "198.51.100.8")
+    place.pass_time(1.0)
+    assert sources_of(place)["198.51.100.8"].ignored == -1
+
+
+def test_sources_are_listed_only_if_the_directions_want_them() -> None:
+    place = attacked()
+    insist(place, "203.0.113.5")
+    place.pass_time(1.0)
+    assert sources_of(place, wanted=False) == {}
+    assert isinstance(sources_of(place)["203.0.113.5"], StrangerSource)
