@@ -25,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,21 @@ def kannel_programs() -> str | None:
     return found[0] if all(found) else None
 
 
+def nftables() -> str | None:
+    """Return the path of nft if root can make network namespaces with it here, else None."""
+    if os.geteuid() != 0:
+        return None
+    programs = ("ip", "unshare", "nsenter", "nft")
+    found = [shutil.which(name, path=SYSTEM_PATH) for name in programs]
+    return found[-1] if all(found) and _unshares() else None
+
+
+@cache
+def _unshares() -> bool:
+    """Return whether the kernel gives this process a network namespace; in some containers it does not."""
+    return not subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode
+
+
 SMSD_TABLES = Path("/usr/share/doc/gammu-smsd/examples/sqlite.sql")
 
 
@@ -119,6 +135,7 @@ PARTS = {
     "haproxy": (lambda: shutil.which("haproxy", path=SYSTEM_PATH), "haproxy"),
     "systemd": (lambda: shutil.which("systemd-analyze"), "systemd"),
     "machine": (throwaway_machine, "systemd-container caddy postgresql (and be root)"),
+    "nftables": (nftables, "nftables iproute2 util-linux (and be root)"),
     "node": (node_peers, "nodejs npm"),
     "kannel": (kannel_programs, "kannel kannel-extras"),
     "gammu": (gammu_smsd, "gammu-smsd libdbd-sqlite3"),

@@ -18,6 +18,7 @@ from stormpetrel.cli import (
     check,
     completion,
     drill,
+    guard,
     incidents,
     insight,
     instance,
@@ -75,6 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     seed.add_commands(commands)
     drill.add_commands(commands)
     shield.add_commands(commands)
+    guard.add_commands(commands)
     top.add_commands(commands)
     incidents.add_commands(commands)
     status.add_commands(commands)

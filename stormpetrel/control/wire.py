@@ -36,29 +36,29 @@ class BrokenMessage(Exception):
 
 
 @contextlib.contextmanager
-def short_path(data_dir: Path) -> Iterator[str]:
+def short_path(data_dir: Path, name: str = FILE_NAME) -> Iterator[str]:
     """Yield a short path of the socket: a UNIX socket's may have 107 bytes, a data directory's any length."""
     folder = os.open(data_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        yield f"/proc/self/fd/{folder}/{FILE_NAME}"
+        yield f"/proc/self/fd/{folder}/{name}"
     finally:
         os.close(folder)
 
 
-def listen(data_dir: Path) -> socket.socket:
-    """Return the listening socket, its file with mode 0600. The caller must be this directory's only watch.
+def listen(data_dir: Path, name: str = FILE_NAME, *, mode: int = 0o600) -> socket.socket:
+    """Return the listening socket, its file with this mode. The caller must be this directory's only watch.
 
     Raise OSError. Replace the socket file of a watch that was killed: the role's lock proves that it
     is dead (listeners.lock_role).
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with short_path(data_dir) as path:
+        with short_path(data_dir, name) as path:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
             # No client may connect between bind and chmod: before `listen`, all connections are refused.
             sock.bind(path)
-            os.chmod(path, 0o600)
+            os.chmod(path, mode)
         sock.listen(BACKLOG)
         sock.settimeout(0)
     except BaseException:
