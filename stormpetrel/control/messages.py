@@ -202,6 +202,23 @@ class PhaseState(msgspec.Struct, frozen=True):
     text: str
 
 
+class GuardState(msgspec.Struct, frozen=True):
+    """The guard, the kernel's help. `packets`: dropped since it started. `refused`: entries beyond its own limits.
+
+    `problem`: why the kernel does not have its list. `off_because`: why nothing is listed, with `off_until_epoch_s`
+    if it is for a fixed time.
+    """
+
+    is_running: bool = False
+    listed: int = 0
+    packets: int = 0
+    packets_per_s: float = 0.0
+    refused: int = 0
+    problem: str = ""
+    off_because: str = ""
+    off_until_epoch_s: float = 0.0
+
+
 class StatusMessage(msgspec.Struct, frozen=True, tag="status"):
     """The state of the instance. Rates are per second, over the last ten seconds.
 
@@ -229,6 +246,7 @@ class StatusMessage(msgspec.Struct, frozen=True, tag="status"):
     """The reason why the journal cannot be written; "" if it can."""
     phase: PhaseState | None = None
     """The present phase of the traffic; None while nothing is unusual."""
+    guard: GuardState | None = None
 
 
 class OffenderState(msgspec.Struct, frozen=True):
@@ -256,6 +274,8 @@ class Why(msgspec.Struct, frozen=True, tag="why"):
     refused_count: int
     """Refusals since `since_epoch_s`, when the watch started."""
     since_epoch_s: float
+    blocked_until_epoch_s: float = 0.0
+    """Until when the guard drops the packets of this address; 0 if it does not."""
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):

@@ -50,6 +50,8 @@ class ClusterState:
         self.collateral = CollateralLog()
         self.attack = attack or Attack()
         self.restarts = 0
+        self.has_guard = False
+        """Whether a guard runs, which needs the sources of refused requests."""
         self.load: deque[LoadPoint] = deque(maxlen=LOAD_S)
         self.moments = MomentBuilder()
         self._window = Window()
@@ -107,6 +109,7 @@ class ClusterState:
             onset_epoch_s=self.attack.onset_epoch_s,
             is_calm=self._saw_calm and not self.attack.onset_epoch_s,
             known_prefixes=known_prefixes,
+            wants_sources=self.has_guard and self.attack.onset_epoch_s > 0,
         )
 
     def newest(self, *, at_s: float, within_s: float = ALIVE_S) -> tuple[WorkerReport, ...]:

@@ -42,11 +42,14 @@ from stormpetrel.control.messages import (
 from stormpetrel.errors import SetupError
 from stormpetrel.model.event import ShieldPaused, ShieldRuled
 from stormpetrel.shield.entries import covers
+from stormpetrel.shield.prefixes import DAY_S, KNOWN_DAYS
 from stormpetrel.shield.reports import Directions, OperatorEntry
 from stormpetrel.storage.journal import Direction, Note
 from stormpetrel.watch.audience import WatchAudience
 from stormpetrel.watch.canaries import Canaries
 from stormpetrel.watch.cluster_state import ClusterState
+from stormpetrel.watch.guard_link import GuardLink
+from stormpetrel.watch.guard_plan import GuardPlan
 from stormpetrel.watch.journal_writer import JournalWriter
 from stormpetrel.watch.orders import LONGEST_PAUSE_S
 from stormpetrel.watch.status.book import IncidentDesk
@@ -64,7 +67,10 @@ log = logging.getLogger(__name__)
 
 
 class ControlServer:
-    """Serves the control socket. Its state is in `cluster`, `books` and `canaries`."""
+    """Serves the control socket. Its state is in `cluster`, `books` and `canaries`.
+
+    `is_trusted`: whether an address is a trusted proxy's.
+    """
 
     def __init__(
         self,
@@ -74,6 +80,7 @@ class ControlServer:
         canaries: Canaries,
         incidents: IncidentDesk,
         known_prefixes: Iterable[tuple[str, int]] = (),
+        is_trusted: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._cluster = cluster
         self._books = books
@@ -96,6 +103,7 @@ class ControlServer:
         """Returns the present phase of the traffic."""
         self.audience: WatchAudience | None = None
         """Takes the counts of processes that count visitors."""
+        self.guard = GuardLink(GuardPlan(is_known=self._is_known, is_trusted=is_trusted))
 
     def heard(self, event: ShieldRuled | ShieldPaused) -> None:
         """Direct the workers by another machine's order and store it; `orders` already has it."""
@@ -205,11 +213,30 @@ class ControlServer:
     def _take(self, name: str, message: ReportMessage, at_s: float) -> None:
         self._cluster.take(name, message.report, at_s=at_s)
         self._learn(message.report.prefixes)
+        self.guard.take(message.report)
         self._books.see(message.report.prefixes)
 
     def _learn(self, prefixes: Iterable[tuple[str, int]]) -> None:
         for prefix, day in prefixes:
             self._known_prefixes.put(prefix, max(day, self._known_prefixes.get(prefix) or 0))
+
+    def _is_known(self, prefix: str) -> bool:
+        day = self._known_prefixes.get(prefix)
+        return day is not None and clock.now_s() // DAY_S - day <= KNOWN_DAYS
+
+    def guard_second(self, *, at_s: float) -> None:
+        """Send the guard the changes of a second."""
+        orders = self._cluster.orders
+        self._cluster.has_guard = self.guard.is_connected
+        members = [one for one in self._canaries.seen.items() if one[1].state.person == "member"]
+        self._books.note(
+            self.guard.second(
+                is_paused=clock.now_s() < orders.paused_until_epoch_s,
+                allowed=tuple(one.value for one in orders.said("allow") if one.kind == "address"),
+                failures={name: seen.state.failures for name, seen in members},
+                at_s=at_s,
+            )
+        )
 
     # Commands
 
@@ -253,6 +280,7 @@ class ControlServer:
             load=tuple(cluster.load),
             journal_problem=self._books.problem,
             phase=self.phase(),
+            guard=self.guard.state(at_s=at_s, now_epoch_s=clock.now_s()),
         )
 
     async def _why(self, question: AskWhy) -> Why:
@@ -280,6 +308,18 @@ class ControlServer:
             refusals=refusals,
             refused_count=count,
             since_epoch_s=self._began_epoch_s,
+            blocked_until_epoch_s=self._blocked_until(question),
+        )
+
+    def _blocked_until(self, question: AskWhy) -> float:
+        at_s, now_s = asyncio.get_running_loop().time(), clock.now_s()
+        return max(
+            (
+                self.guard.until_epoch_s(identity.removeprefix("address:"), at_s=at_s, now_epoch_s=now_s)
+                for identity in question.identities
+                if identity.startswith("address:")
+            ),
+            default=0.0,
         )
 
     async def _look(self, identity: str, created_epoch_s: float) -> list[Standing]:

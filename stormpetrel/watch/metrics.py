@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from stormpetrel.control.messages import GuardState
 from stormpetrel.model.attack import UNKNOWN_VECTOR, VERDICTS
 from stormpetrel.shield.reports import WorkerReport
 from stormpetrel.watch.attack import Attack
@@ -29,7 +30,7 @@ class CanaryFigures:
 class Figures:
     """The input of the metrics. `newest`: each living worker's last report. `phase`: its verdict, "" for none.
 
-    `vectors`: the means of attack of the phase.
+    `vectors`: the means of attack of the phase. `guard_listed`: sources listed for the guard since the start.
     """
 
     totals: Totals
@@ -42,6 +43,8 @@ class Figures:
     is_journal_well: bool
     phase: str = ""
     vectors: tuple[str, ...] = ()
+    guard: GuardState = field(default_factory=GuardState)
+    guard_listed: int = 0
 
 
 def exposition(figures: Figures) -> str:
@@ -149,8 +152,25 @@ def exposition(figures: Figures) -> str:
             "counter",
             figures.journal_lost,
         ),
+        *_guard(figures),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _guard(figures: Figures) -> list[str]:
+    guard = figures.guard
+    return [
+        *_one("guard", "1 while a guard runs, the kernel's help.", "gauge", guard.is_running),
+        *_one("guard_sources", "Sources that the guard blocks now.", "gauge", guard.listed),
+        *_one("guard_sources_total", "Sources listed for the guard.", "counter", figures.guard_listed),
+        *_one("guard_packets_total", "Packets that the guard dropped.", "counter", guard.packets),
+        *_one(
+            "guard_off",
+            "1 while the guard blocks nothing because of a pause or of canaries.",
+            "gauge",
+            bool(guard.off_because),
+        ),
+    ]
 
 
 def _heading(name: str, about: str, kind: str) -> list[str]:

@@ -17,6 +17,7 @@ from stormpetrel import clock
 from stormpetrel.bus.local import Bus
 from stormpetrel.config import Config
 from stormpetrel.control import wire
+from stormpetrel.control.guard_messages import socket_folder
 from stormpetrel.errors import EnvironmentFailure, StormpetrelError
 from stormpetrel.model.event import Event
 from stormpetrel.process import secret as secrets_of_instance
@@ -103,6 +104,7 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
         canaries=canaries,
         incidents=IncidentDesk(board, status_book),
         known_prefixes=reversed(found.prefixes),
+        is_trusted=config.edge.trusts,
     )
     control_server.phase = attack_watch.phase
     fleet = Fleet(bus, cluster.orders, control_server.heard)
@@ -138,6 +140,8 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
                 is_journal_well=not books.problem,
                 phase=attack_watch.verdict,
                 vectors=attack_watch.vectors,
+                guard=control_server.guard.state(at_s=at_s, now_epoch_s=clock.now_s()),
+                guard_listed=control_server.guard.plan.added,
             )
         )
 
@@ -153,6 +157,7 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
                 serve_health(sock, stop=stop, role="watch", metrics=figures, documents=site.find)
             )
             tasks.create_task(control_server.serve(control, stop))
+            tasks.create_task(control_server.guard.serve(socket_folder(config.data_dir), stop))
             tasks.create_task(_seconds(cluster, control_server, books, board, canaries, stop))
             tasks.create_task(_watch_attacks(attack_watch, cluster, books, stop))
             tasks.create_task(keep(board, status_book, stop))
@@ -190,6 +195,7 @@ async def _seconds(
     while not await _paused(stop, SECOND_S):
         at_s, now_s = loop.time(), clock.now_s()
         books.note(cluster.second(at_s=at_s, now_epoch_s=now_s))
+        control_server.guard_second(at_s=at_s)
         control_server.direct()
         board.second(
             canaries.states,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from stormpetrel.control.messages import GuardState
 from stormpetrel.watch.attack import Attack
 from stormpetrel.watch.counts import Totals
 from stormpetrel.watch.metrics import CanaryFigures, Figures, exposition
@@ -77,8 +78,14 @@ def test_what_happened_is_in_the_figures():
             phase="attack",
             vectors=("page_flood",),
             is_journal_well=False,
+            guard=GuardState(is_running=True, listed=12, packets=340, off_because="the shield is paused"),
+            guard_listed=15,
         )
     )
+    assert [
+        found[f"stormpetrel_guard{name}"]
+        for name in ("", "_sources", "_sources_total", "_packets_total", "_off")
+    ] == [1, 12, 15, 340, 1]
     assert found['stormpetrel_requests_total{class="K1",outcome="served"}'] == 5
     assert found['stormpetrel_channel_requests_total{channel="apps",outcome="served"}'] == 5
     assert found['stormpetrel_refusals_total{because="queue/full"}'] == 3

@@ -1,0 +1,214 @@
+"""Which sources the guard blocks in the kernel, and for how long. Time is an argument; no clock, no I/O.
+
+A source is the strangers of one address, of IPv6 a /64. It is listed if, for STRIKES seconds on balance, it is
+refused far more often than its share, and no client there waits as its `Retry-After` says. Each request that counts
+came by a complete connection, so that its address cannot be forged. Never listed are networks with an account's or an
+earlier visitor's activity, and addresses that the operator allows: the edge refuses what people may share.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from stormpetrel.bounded import BoundedTable, Eviction
+from stormpetrel.control.guard_messages import GuardList
+from stormpetrel.shield.answer import IGNORED_DEMOTES
+from stormpetrel.shield.prefixes import prefix_of
+from stormpetrel.shield.reports import StrangerSource
+
+LEAST_REFUSED = 3
+"""Refused requests in a second, on all workers, from which a source may be far above its share …"""
+TIMES_ITS_SHARE = 4.0
+"""… if they are also this many times what a stranger is served in a second."""
+STRIKES = 5
+FIRST_S = 30
+LONGEST_S = 600
+FORGOTTEN_AFTER_S = 1800.0
+"""A source that is listed again within this time is listed for twice as long."""
+MAX_LISTED = 20_000
+MAX_REMEMBERED = 65_536
+MAX_SHELTERED = 50_000
+ALARM_AFTER = 2
+"""Failures of a member's canary in a row, after which the list is withdrawn …"""
+OFF_S = 600.0
+"""… for this long."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardInputs:
+    """What the watch knows of a second.
+
+    `sources`: of all workers, one address may be in it several times. `served`: requests of strangers that were
+    served. `allowed`: the operator's addresses and networks. `failures`: of members' canaries, in a row, by name.
+    """
+
+    sources: Iterable[StrangerSource] = ()
+    served: int = 0
+    is_paused: bool = False
+    allowed: tuple[str, ...] = ()
+    failures: Mapping[str, int] | None = None
+
+
+class GuardPlan:
+    """The list. `is_known`: whether accounts' activity came from a network (/24, IPv6 /48) in the last 14 days.
+
+    `is_trusted`: whether an address is a proxy's. `off_because`: why nothing is listed now, or "". `added`,
+    `withdrawn`: entries since the start, with those that ended by time in neither.
+    """
+
+    def __init__(self, *, is_known: Callable[[str], bool], is_trusted: Callable[[str], bool]) -> None:
+        self.off_because = ""
+        self.added = self.withdrawn = 0
+        self._is_known = is_known
+        self._is_trusted = is_trusted
+        self._until_s: dict[str, float] = {}
+        self._strikes: dict[str, int] = {}
+        # When the last listing ended, and how long the next one lasts.
+        self._before: BoundedTable[str, tuple[float, int]] = BoundedTable(
+            MAX_REMEMBERED, evicts=Eviction.OLDEST
+        )
+        # A set: each network is stored as its own value.
+        self._sheltered: BoundedTable[str, str] = BoundedTable(MAX_SHELTERED, evicts=Eviction.OLDEST)
+        self._new_shelters: set[str] = set()
+        self._allowed: tuple[str, ...] = ()
+        self._excused: frozenset[str] = frozenset()
+        self._off_until_s = 0.0
+
+    def __len__(self) -> int:
+        return len(self._until_s)
+
+    def until_s(self, source: str) -> float:
+        """Return until when a source is listed; 0 if it is not."""
+        return self._until_s.get(source, 0.0)
+
+    def off_s(self, at_s: float) -> float:
+        """Return how long the list stays empty because of failing canaries; 0 if it does not."""
+        return max(0.0, self._off_until_s - at_s)
+
+    def shelter(self, prefixes: Iterable[str]) -> None:
+        """Note networks (/24, IPv6 /48) that a client from before the attack came from: nothing is listed there."""
+        for prefix in prefixes:
+            self._sheltered.put(prefix, prefix)
+            if self._until_s:
+                self._new_shelters.add(prefix)
+
+    def all(self, at_s: float) -> GuardList:
+        """Return the whole list, for a guard that has just connected."""
+        # A guard takes nothing shorter than FIRST_S.
+        left = ((source, int(until_s - at_s)) for source, until_s in self._until_s.items())
+        return GuardList(tuple((source, left_s) for source, left_s in left if left_s >= FIRST_S), is_all=True)
+
+    def second(self, inputs: GuardInputs, *, at_s: float) -> GuardList:
+        """Return the changes of a second."""
+        self._end(at_s)
+        because = self._reason_for_off(inputs, at_s)
+        if because or self.off_because:
+            self.off_because = because
+        if because:
+            self._strikes.clear()
+            return self._withdraw_all(at_s)
+        dropped = self._withdraw_safe(inputs.allowed, at_s)
+        listed = []
+        for source in self._over_share(inputs):
+            if len(self._until_s) >= MAX_LISTED:
+                break
+            lasts_s = self._next_s(source, at_s)
+            self._until_s[source] = at_s + lasts_s
+            self._before.put(source, (at_s + lasts_s, min(LONGEST_S, lasts_s * 2)))
+            listed.append((source, lasts_s))
+        self.added += len(listed)
+        return GuardList(tuple(listed), dropped)
+
+    def _end(self, at_s: float) -> None:
+        for source in [source for source, until_s in self._until_s.items() if until_s <= at_s]:
+            del self._until_s[source]
+
+    def _next_s(self, source: str, at_s: float) -> int:
+        ended_s, next_s = self._before.get(source) or (at_s, FIRST_S)
+        return next_s if at_s - ended_s <= FORGOTTEN_AFTER_S else FIRST_S
+
+    def _reason_for_off(self, inputs: GuardInputs, at_s: float) -> str:
+        failures = inputs.failures or {}
+        failing = frozenset(name for name, count in failures.items() if count)
+        # A canary that failed before there was a list does not fail because of it.
+        self._excused = self._excused & failing if self._until_s else failing
+        culprit = next(
+            (n for n, count in failures.items() if count >= ALARM_AFTER and n not in self._excused), ""
+        )
+        if culprit:
+            self._off_until_s = at_s + OFF_S
+            return f"canary {culprit} failed {failures[culprit]} times in a row"
+        if at_s < self._off_until_s:
+            return self.off_because
+        return "the shield is paused" if inputs.is_paused else ""
+
+    def _withdraw_all(self, at_s: float) -> GuardList:
+        if not self._until_s:
+            return GuardList()
+        self.withdrawn += len(self._until_s)
+        self._until_s.clear()
+        return GuardList(is_all=True)
+
+    def _withdraw_safe(self, allowed: tuple[str, ...], at_s: float) -> tuple[str, ...]:
+        """Withdraw the sources that have become safe since the last second."""
+        is_changed = allowed != self._allowed
+        self._allowed = allowed
+        shelters, self._new_shelters = self._new_shelters, set()
+        if not is_changed and not shelters:
+            return ()
+        dropped = [
+            source
+            for source in self._until_s
+            if prefix_of(source) in shelters or (is_changed and self._is_allowed(source))
+        ]
+        for source in dropped:
+            del self._until_s[source]
+        self.withdrawn += len(dropped)
+        return tuple(dropped)
+
+    def _over_share(self, inputs: GuardInputs) -> list[str]:
+        """Return the sources that have reached STRIKES in this second."""
+        sums = merged(inputs.sources)
+        least = max(LEAST_REFUSED, TIMES_ITS_SHARE * inputs.served / max(1, len(sums)))
+        above = {
+            network
+            for network, (refused, ignored) in sums.items()
+            if refused >= least and ignored >= IGNORED_DEMOTES and network not in self._until_s
+        }
+        for network in [network for network in self._strikes if network not in above]:
+            self._strikes[network] -= 1
+            # A client there waits as it is asked to, so that the address may be shared.
+            is_patient = sums.get(network, (0, IGNORED_DEMOTES))[1] < IGNORED_DEMOTES
+            if is_patient or not self._strikes[network]:
+                del self._strikes[network]
+        reached = []
+        for network in above:
+            self._strikes[network] = self._strikes.get(network, 0) + 1
+            if self._strikes[network] >= STRIKES:
+                del self._strikes[network]
+                if not self._is_safe(network):
+                    reached.append(network)
+        return reached
+
+    def _is_safe(self, source: str) -> bool:
+        """Return whether the source must never be listed."""
+        prefix = prefix_of(source)
+        if self._is_known(prefix) or prefix in self._sheltered or self._is_allowed(source):
+            return True
+        network = ipaddress.ip_network(source)
+        return not network.is_global or self._is_trusted(str(network.network_address))
+
+    def _is_allowed(self, source: str) -> bool:
+        network = ipaddress.ip_network(source)
+        return any(network.overlaps(ipaddress.ip_network(allowed)) for allowed in self._allowed)
+
+
+def merged(sources: Iterable[StrangerSource]) -> dict[str, tuple[int, int]]:
+    """Return by network the refused requests on all workers, and the least `ignored` of any."""
+    sums: dict[str, tuple[int, int]] = {}
+    for one in sources:
+        refused, ignored = sums.get(one.network, (0, one.ignored))
+        sums[one.network] = (refused + one.refused, min(ignored, one.ignored))
+    return sums
