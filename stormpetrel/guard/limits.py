@@ -16,8 +16,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MAX_ENTRIES = 20_000
 SHORTEST_S = 30
 LONGEST_S = 600
-MASKS = {4: (32, 24), 6: (64, 56, 48)}
-"""Lengths of prefixes by version: an address, or a /24; the network of one IPv6 customer, up to a /48."""
+MASKS = {4: (32, 24), 6: (64, 48)}
+"""Lengths of prefixes by version: one address, or a /24; the network of one IPv6 customer, or a /48."""
 MAX_TEXT = 50
 """Characters of the longest network with its mask, and some."""
 

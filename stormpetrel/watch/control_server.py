@@ -49,7 +49,7 @@ from stormpetrel.watch.audience import WatchAudience
 from stormpetrel.watch.canaries import Canaries
 from stormpetrel.watch.cluster_state import ClusterState
 from stormpetrel.watch.guard_link import GuardLink
-from stormpetrel.watch.guard_plan import GuardPlan
+from stormpetrel.watch.guard_plan import GuardPlan, Network
 from stormpetrel.watch.journal_writer import JournalWriter
 from stormpetrel.watch.orders import LONGEST_PAUSE_S
 from stormpetrel.watch.status.book import IncidentDesk
@@ -69,7 +69,7 @@ log = logging.getLogger(__name__)
 class ControlServer:
     """Serves the control socket. Its state is in `cluster`, `books` and `canaries`.
 
-    `is_trusted`: whether an address is a trusted proxy's.
+    `proxies`: networks of trusted proxies.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class ControlServer:
         canaries: Canaries,
         incidents: IncidentDesk,
         known_prefixes: Iterable[tuple[str, int]] = (),
-        is_trusted: Callable[[str], bool] = lambda _: False,
+        proxies: tuple[Network, ...] = (),
     ) -> None:
         self._cluster = cluster
         self._books = books
@@ -103,7 +103,7 @@ class ControlServer:
         """Returns the present phase of the traffic."""
         self.audience: WatchAudience | None = None
         """Takes the counts of processes that count visitors."""
-        self.guard = GuardLink(GuardPlan(is_known=self._is_known, is_trusted=is_trusted))
+        self.guard = GuardLink(GuardPlan(is_known=self._is_known, proxies=proxies))
 
     def heard(self, event: ShieldRuled | ShieldPaused) -> None:
         """Direct the workers by another machine's order and store it; `orders` already has it."""

@@ -27,6 +27,8 @@ FIRST_S = 30
 LONGEST_S = 600
 FORGOTTEN_AFTER_S = 1800.0
 """A source that is listed again within this time is listed for twice as long."""
+WIDENS_AT = {4: 64, 6: 16}
+"""The number of listed sources of one network (/24, IPv6 /48), by version, at which the whole network is listed."""
 MAX_LISTED = 20_000
 MAX_REMEMBERED = 65_536
 MAX_SHELTERED = 50_000
@@ -34,6 +36,9 @@ ALARM_AFTER = 2
 """Failures of a member's canary in a row, after which the list is withdrawn …"""
 OFF_S = 600.0
 """… for this long."""
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +59,18 @@ class GuardInputs:
 class GuardPlan:
     """The list. `is_known`: whether accounts' activity came from a network (/24, IPv6 /48) in the last 14 days.
 
-    `is_trusted`: whether an address is a proxy's. `off_because`: why nothing is listed now, or "". `added`,
+    `proxies`: networks of trusted proxies. `off_because`: why nothing is listed now, or "". `added`,
     `withdrawn`: entries since the start, with those that ended by time in neither.
     """
 
-    def __init__(self, *, is_known: Callable[[str], bool], is_trusted: Callable[[str], bool]) -> None:
+    def __init__(self, *, is_known: Callable[[str], bool], proxies: tuple[Network, ...] = ()) -> None:
         self.off_because = ""
         self.added = self.withdrawn = 0
         self._is_known = is_known
-        self._is_trusted = is_trusted
+        self._proxies = proxies
         self._until_s: dict[str, float] = {}
+        # The listed sources by network, for widening; a network that is listed as a whole has no entry.
+        self._of_network: dict[str, set[str]] = {}
         self._strikes: dict[str, int] = {}
         # When the last listing ended, and how long the next one lasts.
         self._before: BoundedTable[str, tuple[float, int]] = BoundedTable(
@@ -80,8 +87,8 @@ class GuardPlan:
         return len(self._until_s)
 
     def until_s(self, source: str) -> float:
-        """Return until when a source is listed; 0 if it is not."""
-        return self._until_s.get(source, 0.0)
+        """Return until when a source, or its network, is listed; 0 if it is not."""
+        return max(self._until_s.get(source, 0.0), self._until_s.get(prefix_of(source), 0.0))
 
     def off_s(self, at_s: float) -> float:
         """Return how long the list stays empty because of failing canaries; 0 if it does not."""
@@ -114,16 +121,40 @@ class GuardPlan:
         for source in self._over_share(inputs):
             if len(self._until_s) >= MAX_LISTED:
                 break
-            lasts_s = self._next_s(source, at_s)
-            self._until_s[source] = at_s + lasts_s
-            self._before.put(source, (at_s + lasts_s, min(LONGEST_S, lasts_s * 2)))
-            listed.append((source, lasts_s))
+            if not self.until_s(source):
+                # Otherwise its whole network was listed in this second.
+                listed.append(self._list(self._widened(source), at_s))
         self.added += len(listed)
         return GuardList(tuple(listed), dropped)
 
+    def _list(self, source: str, at_s: float) -> tuple[str, int]:
+        lasts_s = self._next_s(source, at_s)
+        self._until_s[source] = at_s + lasts_s
+        self._before.put(source, (at_s + lasts_s, min(LONGEST_S, lasts_s * 2)))
+        network = prefix_of(source)
+        if source != network:
+            self._of_network.setdefault(network, set()).add(source)
+        return source, lasts_s
+
+    def _widened(self, source: str) -> str:
+        """Return the network of a source if many others of it are listed, else the source."""
+        network = prefix_of(source)
+        widens_at = WIDENS_AT[6 if ":" in source else 4]
+        is_wide = len(self._of_network.get(network, ())) + 1 >= widens_at
+        return network if is_wide and not self._is_safe(network) else source
+
     def _end(self, at_s: float) -> None:
         for source in [source for source, until_s in self._until_s.items() if until_s <= at_s]:
-            del self._until_s[source]
+            self._remove(source)
+
+    def _remove(self, source: str) -> None:
+        del self._until_s[source]
+        network = prefix_of(source)
+        others = self._of_network.get(network)
+        if others is not None:
+            others.discard(source)
+            if not others:
+                del self._of_network[network]
 
     def _next_s(self, source: str, at_s: float) -> int:
         ended_s, next_s = self._before.get(source) or (at_s, FIRST_S)
@@ -149,6 +180,7 @@ class GuardPlan:
             return GuardList()
         self.withdrawn += len(self._until_s)
         self._until_s.clear()
+        self._of_network.clear()
         return GuardList(is_all=True)
 
     def _withdraw_safe(self, allowed: tuple[str, ...], at_s: float) -> tuple[str, ...]:
@@ -164,7 +196,7 @@ class GuardPlan:
             if prefix_of(source) in shelters or (is_changed and self._is_allowed(source))
         ]
         for source in dropped:
-            del self._until_s[source]
+            self._remove(source)
         self.withdrawn += len(dropped)
         return tuple(dropped)
 
@@ -175,7 +207,7 @@ class GuardPlan:
         above = {
             network
             for network, (refused, ignored) in sums.items()
-            if refused >= least and ignored >= IGNORED_DEMOTES and network not in self._until_s
+            if refused >= least and ignored >= IGNORED_DEMOTES and not self.until_s(network)
         }
         for network in [network for network in self._strikes if network not in above]:
             self._strikes[network] -= 1
@@ -193,12 +225,12 @@ class GuardPlan:
         return reached
 
     def _is_safe(self, source: str) -> bool:
-        """Return whether the source must never be listed."""
+        """Return whether the source, or a network, must never be listed."""
         prefix = prefix_of(source)
         if self._is_known(prefix) or prefix in self._sheltered or self._is_allowed(source):
             return True
         network = ipaddress.ip_network(source)
-        return not network.is_global or self._is_trusted(str(network.network_address))
+        return not network.is_global or any(network.overlaps(proxy) for proxy in self._proxies)
 
     def _is_allowed(self, source: str) -> bool:
         network = ipaddress.ip_network(source)

@@ -104,7 +104,7 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
         canaries=canaries,
         incidents=IncidentDesk(board, status_book),
         known_prefixes=reversed(found.prefixes),
-        is_trusted=config.edge.trusts,
+        proxies=config.edge.proxy_networks,
     )
     control_server.phase = attack_watch.phase
     fleet = Fleet(bus, cluster.orders, control_server.heard)

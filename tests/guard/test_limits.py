@@ -13,7 +13,6 @@ def test_addresses_and_small_prefixes_are_taken_for_half_a_minute_to_ten():
         "45.90.1.10",
         "45.90.1.0/24",
         "2a0e:b107:0:1::/64",
-        "2a0e:b107:0:100::/56",
         "2a0e:b107::/48",
     ):
         assert NOTHING.checked(text, 30) == ipaddress.ip_network(text)
@@ -24,7 +23,8 @@ def test_addresses_and_small_prefixes_are_taken_for_half_a_minute_to_ten():
 
 def test_wider_prefixes_other_masks_and_broken_text_are_refused():
     for text in (
-        "45.90.0.0/19", "45.90.0.0/20", "45.0.0.0/8", "0.0.0.0/0", "::/0", "2a0e:b107::/47", "2a0e:b107::/32",
+        "45.90.0.0/19", "45.90.0.0/20", "45.0.0.0/8", "0.0.0.0/0", "::/0",
+        "2a0e:b107::/47", "2a0e:b107::/56", "2a0e:b107::/32",
         "2a0e:b107:0:1::10", "45.90.1.10/24", "45.90.1.10; flush ruleset", "45.90.1.10 }\nflush ruleset",
         "", "x" * 1000, "45.90.1.10%eth0", "1517814026",
     ):  # fmt: skip

@@ -21,7 +21,7 @@ FLOOD = a_report(sources=(StrangerSource(LISTED, 50, 20),), classes={"K3": {"ser
 @contextlib.asynccontextmanager
 async def a_link(folder):
     """Run the watch's side at a socket in `folder`."""
-    link = GuardLink(GuardPlan(is_known=lambda _: False, is_trusted=lambda _: False))
+    link = GuardLink(GuardPlan(is_known=lambda _: False))
     stop = asyncio.Event()
     serving = asyncio.ensure_future(link.serve(folder, stop))
     while not (folder / FILE_NAME).exists():

@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 from stormpetrel.guard.limits import ListLimits
 from stormpetrel.shield.prefixes import prefix_of
 from stormpetrel.shield.reports import StrangerSource
-from stormpetrel.watch.guard_plan import MAX_LISTED, OFF_S, STRIKES, GuardInputs, GuardPlan
+from stormpetrel.watch.guard_plan import MAX_LISTED, OFF_S, STRIKES, WIDENS_AT, GuardInputs, GuardPlan
 
 BOT = "45.90.1.10"
 PERSON = "45.90.2.20"
 
 
 def a_plan(known=(), trusted=()):
-    return GuardPlan(is_known=set(known).__contains__, is_trusted=set(trusted).__contains__)
+    return GuardPlan(is_known=set(known).__contains__, proxies=tuple(map(ipaddress.ip_network, trusted)))
 
 
 def flood(*networks, refused=20, ignored=9, served=0, **more):
@@ -141,6 +141,32 @@ def test_a_canary_that_failed_before_there_was_a_list_does_not_end_it():
     assert plan.second(flood(failures={"web": 2}), at_s=8.0).is_all
 
 
+def test_a_network_of_which_many_addresses_are_listed_is_listed_as_a_whole():
+    plan = a_plan()
+    bots = [f"45.90.1.{n}" for n in range(WIDENS_AT[4] - 1)]
+    assert len(seconds(plan, flood(*bots))) == len(bots)
+    assert seconds(plan, flood("45.90.1.200", "45.90.1.201"), from_s=5) == [("45.90.1.0/24", 30)]
+    assert plan.until_s("45.90.1.7") == plan.until_s("45.90.1.250") == 39.0
+    assert plan.until_s("45.90.2.7") == 0.0
+    sites = [f"2a0e:b107:0:{n:x}::/64" for n in range(1, WIDENS_AT[6] + 5)]
+    assert seconds(plan, flood(*sites), from_s=10)[-1] == ("2a0e:b107:0::/48", 30)
+    plan.shelter(["45.90.1.0/24"])
+    assert "45.90.1.0/24" in plan.second(flood(), at_s=15.0).dropped
+
+
+def test_a_network_with_a_proxy_or_an_allowed_address_is_not_listed_as_a_whole():
+    bots = [f"45.90.1.{n}" for n in range(WIDENS_AT[4] + 10)]
+    for plan, allowed in ((a_plan(trusted={"45.90.1.250"}), ()), (a_plan(), ("45.90.1.250",))):
+        assert {source for source, _ in seconds(plan, flood(*bots, allowed=allowed))} == set(bots)
+
+
+def test_addresses_that_are_listed_no_more_do_not_widen_to_their_network():
+    plan = a_plan()
+    bots = [f"45.90.1.{n}" for n in range(WIDENS_AT[4] - 1)]
+    seconds(plan, flood(*bots))
+    assert seconds(plan, flood("45.90.1.200"), from_s=34) == [("45.90.1.200", 30)]
+
+
 def test_a_guard_that_connects_gets_the_entries_that_last_long_enough():
     plan = a_plan()
     seconds(plan, flood(BOT))
@@ -152,7 +178,8 @@ def test_a_guard_that_connects_gets_the_entries_that_last_long_enough():
 
 def test_at_most_twenty_thousand_are_listed():
     plan = a_plan()
-    many = [str(ipaddress.ip_address("46.0.0.0") + n) for n in range(MAX_LISTED + 100)]
+    # Ten addresses of each network: with more, whole networks are listed.
+    many = [f"46.{n // 2_560}.{n // 10 % 256}.{n % 10}" for n in range(MAX_LISTED + 100)]
     assert len(seconds(plan, flood(*many))) == MAX_LISTED
     assert len(plan) == MAX_LISTED
 
@@ -189,7 +216,8 @@ def test_whatever_happens_no_safe_source_is_listed_and_the_guard_takes_every_ent
             for source, lasts_s in changes.listed:
                 assert prefix_of(source) not in safe
                 assert limits.checked(source, lasts_s) is not None
-                assert source not in inputs.allowed
+                network = ipaddress.ip_network(source)
+                assert not any(network.overlaps(ipaddress.ip_network(one)) for one in inputs.allowed)
                 listed.add(source)
             assert len(plan) <= len(listed)
             if inputs.is_paused:
