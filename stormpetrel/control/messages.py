@@ -81,11 +81,13 @@ class TextCounts(msgspec.Struct, frozen=True, tag="text-counts"):
     """Text messages of the last second; the only message of its connection.
 
     `strangers`: from numbers without an account. `received`: from all. `sent`: accepted by the providers.
+    `networks`: where providers' webhooks come from.
     """
 
     strangers: int
     received: int = 0
     sent: int = 0
+    networks: tuple[str, ...] = ()
 
 
 FromWorker = ReportMessage | Standing

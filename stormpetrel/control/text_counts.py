@@ -29,6 +29,7 @@ async def report_texts(counts: Callable[[], TextCounts], data_dir: Path, stop: a
                 max(0, now.strangers - told.strangers),
                 max(0, now.received - told.received),
                 max(0, now.sent - told.sent),
+                now.networks,
             )
             with contextlib.suppress(OSError):
                 await _send(new, data_dir)

@@ -31,6 +31,7 @@ from stormpetrel.gateway.known_numbers import KnownNumbers, as_known
 from stormpetrel.gateway.outcome import PhoneContext
 from stormpetrel.gateway.phone_changes import PhoneChanges
 from stormpetrel.gateway.provider import Inbound, NotStored, Provider
+from stormpetrel.gateway.provider_networks import ProviderNetworks
 from stormpetrel.gateway.providers.registry import make
 from stormpetrel.gateway.sender import RouteSender
 from stormpetrel.gateway.sign_in_codes import SignInCodes
@@ -97,6 +98,7 @@ class SmsGateway:
         self._opted_out: list[str] = []
         routes = [route for route in config.sms.routes if route.enabled]
         self._providers: dict[str, Provider] = {route.name: make(route) for route in routes}
+        self._networks = ProviderNetworks(config.edge.proxy_networks)
         rates = NumberRates(config.sms)
         context = self._context(secret)
         self._visitors = VisitorCounter() if config.audience.enabled else None
@@ -209,6 +211,7 @@ class SmsGateway:
                 providers={**self._providers, canary.ROUTE: self._canary.provider},
                 inbound_of=self._inbound_of,
                 metrics=self._metrics,
+                networks=self._networks,
             )
         )
         workers: list[Awaitable[None]] = [
@@ -371,6 +374,7 @@ class SmsGateway:
             strangers=sum(one.strangers for one in inbounds),
             received=sum(one.stored for one in inbounds),
             sent=sum(one.accepted for one in self._senders),
+            networks=self._networks.networks,
         )
 
     def _metrics(self) -> dict[str, float]:

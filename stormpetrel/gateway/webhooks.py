@@ -34,6 +34,7 @@ from stormpetrel.gateway.provider import (
     WebhookProvider,
     WebhookRequest,
 )
+from stormpetrel.gateway.provider_networks import ProviderNetworks
 from stormpetrel.process.health import (
     BACKLOG,
     HEALTHY,
@@ -73,10 +74,14 @@ async def serve_webhooks(
     providers: Mapping[str, Provider],
     inbound_of: Callable[[str], Inbound],
     metrics: Metrics | None = None,
+    networks: ProviderNetworks | None = None,
 ) -> None:
-    """Answer on the listening `sock` until `stop` is set. `providers`: by the names of their routes."""
+    """Answer on the listening `sock` until `stop` is set. `providers`: by the names of their routes.
+
+    `networks`: notes where verified requests come from.
+    """
     loop = asyncio.get_running_loop()
-    receiver = _WebhookReceiver(loop, providers, inbound_of, metrics)
+    receiver = _WebhookReceiver(loop, providers, inbound_of, metrics, networks)
     server = await loop.create_server(lambda: _WebhookConnection(receiver), sock=sock, backlog=BACKLOG)
     try:
         await stop.wait()
@@ -100,6 +105,7 @@ class _WebhookReceiver:
     providers: Mapping[str, Provider]
     inbound_of: Callable[[str], Inbound]
     metrics: Metrics | None
+    networks: ProviderNetworks | None
     connections: dict[_WebhookConnection, None] = field(default_factory=dict)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     logged_at_s: dict[str, float] = field(default_factory=dict)
@@ -290,6 +296,8 @@ class _WebhookConnection(asyncio.Protocol):
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 answer = await self._receiver.receive(route, provider, request)
+            if self._receiver.networks is not None:
+                self._receiver.networks.saw(self._transport.get_extra_info("peername")[0], message.headers)
             self._answer(message, answer.status, answer.content_type, answer.body)
         except Forged as error:
             self._receiver.log_refusal(route, error)

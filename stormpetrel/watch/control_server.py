@@ -165,6 +165,7 @@ class ControlServer:
                 await self._worker(first, reader, writer)
             elif isinstance(first, TextCounts):
                 self._cluster.moments.add_texts(first)
+                self.guard.plan.shelter(first.networks)
             elif isinstance(first, AudienceHello):
                 if self.audience is not None:
                     await self.audience.serve(first, reader, writer)

@@ -141,7 +141,7 @@ class GuardPlan:
         network = prefix_of(source)
         widens_at = WIDENS_AT[6 if ":" in source else 4]
         is_wide = len(self._of_network.get(network, ())) + 1 >= widens_at
-        return network if is_wide and not self._is_safe(network) else source
+        return network if is_wide and not self.is_safe(network) else source
 
     def _end(self, at_s: float) -> None:
         for source in [source for source, until_s in self._until_s.items() if until_s <= at_s]:
@@ -220,11 +220,11 @@ class GuardPlan:
             self._strikes[network] = self._strikes.get(network, 0) + 1
             if self._strikes[network] >= STRIKES:
                 del self._strikes[network]
-                if not self._is_safe(network):
+                if not self.is_safe(network):
                     reached.append(network)
         return reached
 
-    def _is_safe(self, source: str) -> bool:
+    def is_safe(self, source: str) -> bool:
         """Return whether the source, or a network, must never be listed."""
         prefix = prefix_of(source)
         if self._is_known(prefix) or prefix in self._sheltered or self._is_allowed(source):

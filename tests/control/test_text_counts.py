@@ -18,7 +18,7 @@ def test_only_new_texts_are_reported_and_a_missing_watch_is_no_error(tmp_path, m
 
     def totals() -> TextCounts:
         strangers = next(counts)
-        return TextCounts(strangers, received=strangers * 10, sent=100 - strangers)
+        return TextCounts(strangers, strangers * 10, 100 - strangers, ("203.0.113.0/24",))
 
     came: list[msgspec.Struct] = []
 
@@ -46,3 +46,4 @@ def test_only_new_texts_are_reported_and_a_missing_watch_is_no_error(tmp_path, m
         assert isinstance(one, TextCounts)
         assert one.strangers > 0
         assert (one.received, one.sent) == (one.strangers * 10, 0)
+        assert one.networks == ("203.0.113.0/24",)

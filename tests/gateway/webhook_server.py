@@ -26,13 +26,25 @@ def listener() -> socket.socket:
 
 @contextlib.asynccontextmanager
 async def serving(
-    providers: Mapping[str, Any], inbox: Any, *, metrics: Any = None, sock: socket.socket | None = None
+    providers: Mapping[str, Any],
+    inbox: Any,
+    *,
+    metrics: Any = None,
+    sock: socket.socket | None = None,
+    networks: Any = None,
 ) -> AsyncIterator[int]:
     """Yield the port of the server; `inbox` receives from all routes."""
     sock = sock or listener()
     stop = asyncio.Event()
     task = asyncio.create_task(
-        serve_webhooks(sock, stop=stop, providers=providers, inbound_of=lambda _: inbox, metrics=metrics)
+        serve_webhooks(
+            sock,
+            stop=stop,
+            providers=providers,
+            inbound_of=lambda _: inbox,
+            metrics=metrics,
+            networks=networks,
+        )
     )
     try:
         yield sock.getsockname()[1]

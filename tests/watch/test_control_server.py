@@ -21,12 +21,14 @@ from stormpetrel.control.messages import (
     Done,
     Failed,
     StatusMessage,
+    TextCounts,
     Why,
 )
 from stormpetrel.errors import EnvironmentFailure
 from stormpetrel.shield.reports import IdentityRefusal, Offender, OperatorEntry
+from stormpetrel.watch.cluster_state import ClusterState
 from tests.watch.reporting import a_report
-from tests.watch.watching import Worker, a_watch, asked
+from tests.watch.watching import Worker, a_control_server, a_watch, asked
 
 FAR_S = 4_000_000_000.0
 """The year 2096: directions of these tests are in force at any time of the clock."""
@@ -47,6 +49,21 @@ def test_a_worker_reports_and_is_directed(tmp_path):
             assert (seen.name, seen.pid, seen.running) == ("web-0", os.getpid(), 3)
             assert [one.identity for one in status.offenders] == ["account:1"]
             await worker.end()
+
+    asyncio.run(body())
+
+
+def test_the_guard_is_never_told_of_the_network_of_a_provider_of_text_messages(tmp_path):
+    async def body():
+        async with a_control_server(tmp_path, ClusterState()) as server:
+            with wire.short_path(tmp_path) as path:
+                _, writer = await asyncio.open_unix_connection(path)
+            writer.write(wire.framed(TextCounts(0, received=1, networks=("1.2.3.0/24",))))
+            await writer.drain()
+            while not server.guard.plan.is_safe("1.2.3.4"):
+                await asyncio.sleep(0.005)
+            assert not server.guard.plan.is_safe("1.2.4.4")
+            writer.close()
 
     asyncio.run(body())
 

@@ -65,6 +65,13 @@ class Worker:
 async def a_watch(directory, prefixes=None, audience=None):
     """Run the watch's desk, without its clock. Yield its sight."""
     cluster = ClusterState()
+    async with a_control_server(directory, cluster, prefixes, audience):
+        yield cluster
+
+
+@asynccontextmanager
+async def a_control_server(directory, cluster, prefixes=None, audience=None):
+    """Run the watch's desk, without its clock. Yield it."""
     books = JournalWriter(directory)
     canary = Canary(ProbeClient("127.0.0.1", 1, "here.example"), credentials(b"x" * 32), lambda person: {})
 
@@ -86,7 +93,7 @@ async def a_watch(directory, prefixes=None, audience=None):
     stop = asyncio.Event()
     serving = asyncio.ensure_future(control_server.serve(sock, stop))
     try:
-        yield cluster
+        yield control_server
     finally:
         stop.set()
         await serving
