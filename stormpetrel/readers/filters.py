@@ -8,12 +8,14 @@ from stormpetrel import clock
 from stormpetrel.bounded import BoundedTable, Eviction
 from stormpetrel.freshness import Freshness
 from stormpetrel.model.event import AllChanged, Event, FiltersChanged
-from stormpetrel.model.filter import ActiveFilters
+from stormpetrel.model.filter import NEVER_MS, ActiveFilters
 from stormpetrel.rules import filters
 from stormpetrel.storage.engine.database import Database
 
 MAX_BYTES = 64 * 1024 * 1024
 """Limit per worker: about 1,800 readers with a few filters each; a reader without filters takes 600 bytes."""
+
+_NO_FILTERS = ActiveFilters((), NEVER_MS)
 
 
 class ReaderFilters:
@@ -42,7 +44,13 @@ class ReaderFilters:
         kept = self._kept.get(reader_id)
         if kept is None or kept.until_ms <= self._clock_ms():
             began = self._freshness.begin()
-            kept = await self._database.read(filters.active, account_id=reader_id, now_ms=self._clock_ms())
+            # Most readers have none, which costs no work of another thread.
+            if await self._database.read(filters.has_any, account_id=reader_id):
+                kept = await self._database.read(
+                    filters.active, account_id=reader_id, now_ms=self._clock_ms()
+                )
+            else:
+                kept = _NO_FILTERS
             if self._freshness.is_current(began, reader_id):
                 self._kept.put(reader_id, kept)
         return kept if kept.filters else None

@@ -27,6 +27,7 @@ from stormpetrel.model.filter import (
 from stormpetrel.rules.posts import visible_ids
 from stormpetrel.storage import filters as stored
 from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.hot import hot
 
 MAX_FILTER_S = 10 * 365 * 86_400
 
@@ -55,6 +56,12 @@ class KeywordChange:
 def filters(connection: Connection, *, account_id: int) -> list[Filter]:
     """Return the account's filters, oldest first, expired ones included."""
     return stored.filters(connection, account_id=account_id)
+
+
+@hot
+def has_any(connection: Connection, *, account_id: int) -> bool:
+    """Return True if the account has filters, also expired ones."""
+    return stored.has_any(connection, account_id=account_id)
 
 
 def active(connection: Connection, *, account_id: int, now_ms: int) -> ActiveFilters:

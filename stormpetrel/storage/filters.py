@@ -6,6 +6,7 @@ from stormpetrel.model.filter import Action, Filter, FilterContext, FilteredPost
 from stormpetrel.storage.engine.connection import Connection, Row
 from stormpetrel.storage.engine.statement import sql
 
+_HAS_ANY = sql("SELECT 1 FROM filters WHERE account_id = :account_id LIMIT 1")
 _FILTERS = sql(
     "SELECT id, account_id, title, contexts, action, expires_at_ms FROM filters "
     "WHERE account_id = :account_id ORDER BY id"
@@ -39,6 +40,11 @@ _INSERT_POST = sql(
     "INSERT INTO filter_posts (id, filter_id, post_id) VALUES (:id, :filter_id, :post_id) ON CONFLICT DO NOTHING"
 )
 _DELETE_POST = sql("DELETE FROM filter_posts WHERE id = :id")
+
+
+def has_any(connection: Connection, *, account_id: int) -> bool:
+    """Return True if the account has filters."""
+    return connection.one(_HAS_ANY, account_id=account_id) is not None
 
 
 def filters(connection: Connection, *, account_id: int) -> list[Filter]:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from stormpetrel.model.event import AllChanged, Reacted
-from stormpetrel.readers.flags import EVERYTHING, MAX_FLAGS
-from stormpetrel.rules import posts, reactions
+from stormpetrel.model.event import AllChanged, PostCreated, Reacted
+from stormpetrel.readers.flags import EVERYTHING, MAX_FLAGS, ReaderFlags
+from stormpetrel.rules import pins, posts, reactions
 from tests.readers.watched import Watched, watched
 from tests.store import Store
 
@@ -51,9 +51,10 @@ def test_what_readers_did_is_known_after_each_deed(store: Store, seed: int) -> N
 
 
 def test_a_deed_done_while_flags_are_read_is_not_forgotten(store: Store) -> None:
+    author, reader = store.person(), store.person()
+    post_ids = [store.post(author) for _ in range(2)]
+
     async def body(watched: Watched) -> None:
-        author, reader = store.person(), store.person()
-        post_ids = [store.post(author) for _ in range(2)]
         gate = asyncio.Event()
         watched.database.gates = [gate]
         early = asyncio.create_task(watched.flags.of(reader, post_ids))
@@ -63,6 +64,51 @@ def test_a_deed_done_while_flags_are_read_is_not_forgotten(store: Store) -> None
         gate.set()
         await early
         assert (await watched.flags.of(reader, post_ids))[post_ids[0]].favourited
+
+    watched(store, body)
+
+
+def test_new_posts_need_no_query_until_a_reader_reacts(store: Store) -> None:
+    async def body(watched: Watched) -> None:
+        author, reader = store.person(), store.person()
+        first = store.post(author)
+        store.do(reactions.favourite, account_id=reader, post_id=first, now_ms=store.now_ms)
+        second, third = store.post(author), store.post(author)
+        assert watched.database.reads == 0
+        assert await watched.flags.of(reader, [second, third]) == {}
+        assert watched.database.reads == 0
+        assert list(await watched.flags.of(reader, [first, second])) == [first]
+        store.do(reactions.bookmark, account_id=reader, post_id=third, now_ms=store.now_ms)
+        assert (await watched.flags.of(reader, [second, third]))[third].bookmarked
+
+    watched(store, body)
+
+
+def test_a_reply_in_a_muted_thread_is_muted(store: Store) -> None:
+    async def body(watched: Watched) -> None:
+        author, reader = store.person(), store.person()
+        first = store.post(author)
+        assert await watched.flags.of(reader, [first]) == {}
+        store.do(pins.mute_thread, account_id=reader, post_id=first, now_ms=store.now_ms)
+        reply = store.post(author, in_reply_to_id=first)
+        found = await watched.flags.of(reader, [first, reply])
+        assert found[first].muted
+        assert found[reply].muted
+
+    watched(store, body)
+
+
+@pytest.mark.parametrize("deed", [reactions.favourite, pins.mute_thread])
+def test_a_reaction_that_is_told_before_its_post_is_not_forgotten(store: Store, deed: Any) -> None:
+    async def body(watched: Watched) -> None:
+        author, reader = store.person(), store.person()
+        post_id = store.post(author)
+        created = next(event for event in store.events if isinstance(event, PostCreated))
+        store.do(deed, account_id=reader, post_id=post_id, now_ms=store.now_ms)
+        other = ReaderFlags(watched.database, clock_ms=lambda: store.now_ms)
+        other.apply(next(event for event in store.events if isinstance(event, Reacted)))
+        other.apply(created)
+        assert list(await other.of(reader, [post_id])) == [post_id]
 
     watched(store, body)
 
@@ -81,9 +127,10 @@ def test_flags_stay_bounded(store: Store) -> None:
 
 @pytest.mark.parametrize("everything", ["of the reader", "at all"])
 def test_flags_read_while_everything_changed_are_not_kept(store: Store, everything: str) -> None:
+    author, reader = store.person(), store.person()
+    post_ids = [store.post(author)]
+
     async def body(watched: Watched) -> None:
-        author, reader = store.person(), store.person()
-        post_ids = [store.post(author)]
         gate = asyncio.Event()
         watched.database.gates = [gate]
         early = asyncio.create_task(watched.flags.of(reader, post_ids))

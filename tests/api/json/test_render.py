@@ -157,6 +157,8 @@ def test_what_is_kept_costs_a_visitor_no_read_and_a_reader_those_of_the_readers_
     async def story(world):
         ann = await world.person("Ann")
         ids = [await world.post(ann) for _ in range(5)]
+        # As after a restart: new posts need no look for flags.
+        world.flags.apply(AllChanged())
         await world.statuses(ids)
         before = world.database.reads
         await world.statuses(ids)
@@ -295,3 +297,19 @@ def test_an_answer_made_while_a_poll_in_it_ended_is_not_stored_beyond_that_end(d
         assert shown.until_ms == end_ms
 
     run(database_url, story)
+
+
+def test_an_author_who_changes_while_the_post_is_read_is_shown_all_the_same(sqlite_url):
+    async def story(world):
+        ann = await world.person("Ann")
+        first, second = await world.post(ann), await world.post(ann)
+        await world.statuses([first])
+        world.database.hold = asyncio.Event()
+        reading = asyncio.ensure_future(world.statuses([second]))
+        await asyncio.sleep(0)  # it has read the post without its author, who is in memory
+        world.renderer.apply(AccountChanged(ann))
+        world.database.hold.set()
+        (found,) = await reading
+        assert (found["id"], found["account"]["id"]) == (str(second), str(ann))
+
+    run(sqlite_url, story)
