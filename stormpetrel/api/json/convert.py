@@ -141,6 +141,8 @@ def account(account: ModelAccount, *, base_url: str) -> Account:
     """Return an account as all readers see it."""
     url = f"{base_url}/@{account.username}"
     header = _picture(account.header_key, "header.png", base_url)
+    has_both = account.avatar_key and account.avatar_static_key
+    otherwise = "" if has_both else picture_name(account)
     return Account(
         id=str(account.id),
         username=account.username,
@@ -155,8 +157,8 @@ def account(account: ModelAccount, *, base_url: str) -> Account:
         note=render_note(account.note, base_url=base_url, named=account.named),
         url=url,
         uri=url,
-        avatar=avatar_url(account, base_url),
-        avatar_static=_picture(account.avatar_static_key, picture_name(account), base_url),
+        avatar=_picture(account.avatar_key, otherwise, base_url),
+        avatar_static=_picture(account.avatar_static_key, otherwise, base_url),
         header=header,
         header_static=_picture(account.header_static_key, "header.png", base_url),
         followers_count=account.followers_count,

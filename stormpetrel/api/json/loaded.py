@@ -3,7 +3,7 @@ flags."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, NamedTuple
 
 from stormpetrel.model.account import Account
@@ -32,9 +32,10 @@ def load(
     account_ids: Sequence[int],
     flag_ids: Sequence[int],
     reader_id: int | None,
+    kept: Container[int] = (),
 ) -> LoadedPosts:
     """Load posts with the posts they boost, their authors and `account_ids`, and the reader's flags on all of
-    them."""
+    them. `kept`: accounts in memory, which are not read as authors."""
     posts = post_rules.posts(connection, post_ids=post_ids) if post_ids else []
     given = {post.id for post in posts}
     originals = [
@@ -42,7 +43,8 @@ def load(
     ]
     if originals:
         posts += post_rules.posts(connection, post_ids=list(dict.fromkeys(originals)))
-    wanted = dict.fromkeys([*account_ids, *(post.author_id for post in posts)])
+    authors = (post.author_id for post in posts if post.author_id not in kept)
+    wanted = dict.fromkeys([*account_ids, *authors])
     accounts = account_rules.accounts(connection, account_ids=list(wanted)) if wanted else []
     flags: dict[int, Flags] = {}
     if reader_id is not None:

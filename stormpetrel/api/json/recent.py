@@ -63,5 +63,9 @@ class Recent(Generic[K, V]):
         self._old.clear()
         self._bytes = 0
 
+    def __contains__(self, key: object) -> bool:
+        """Return True if `key` is in the table; this does not count as use."""
+        return key in self.young or key in self._old
+
     def __len__(self) -> int:
         return len(self.young) + len(self._old)

@@ -24,6 +24,7 @@ from stormpetrel.clock import now_ms
 from stormpetrel.errors import NotFound
 from stormpetrel.freshness import Freshness
 from stormpetrel.http.request import Request
+from stormpetrel.model.account import Account
 from stormpetrel.model.conversation import Conversation
 from stormpetrel.model.event import Event
 from stormpetrel.model.filter import NEVER_MS, searched_text
@@ -380,25 +381,46 @@ class Renderer:
             account_ids=missing_accounts,
             flag_ids=flag_ids,
             reader_id=reader_id,
+            kept=self._accounts,
         )
-        usernames = {}
-        for account in loaded.accounts:
-            usernames[account.id] = account.username
+        self._encode_accounts(loaded.accounts, accounts, began)
+        await self._add_authors(loaded.posts, accounts)
+        for post in loaded.posts:
+            author = accounts.get(post.author_id)
+            if author is None:
+                continue
+            pieces = self._pieces(post, _username(author))
+            posts[post.id] = pieces
+            if self.freshness.is_current(began, post.id):
+                self._posts.put(post.id, pieces)
+        return loaded.flags
+
+    def _encode_accounts(self, found: Iterable[Account], accounts: dict[int, bytes], began: int) -> None:
+        """Encode these accounts into `accounts`, and cache the current ones. `began`: before they were read."""
+        for account in found:
             if account.id in accounts:
                 continue
             body = _encode(convert.account(account, base_url=self._base_url))
             accounts[account.id] = body
             if self.freshness.is_current(began, account.id):
                 self._accounts.put(account.id, body)
-        for post in loaded.posts:
-            author = usernames.get(post.author_id)
-            if author is None:
-                continue
-            pieces = self._pieces(post, author)
-            posts[post.id] = pieces
-            if self.freshness.is_current(began, post.id):
-                self._posts.put(post.id, pieces)
-        return loaded.flags
+
+    async def _add_authors(self, posts: Iterable[Post], accounts: dict[int, bytes]) -> None:
+        """Add the posts' authors to `accounts`: from memory, and by a read those that left it meanwhile."""
+        left: list[int] = []
+        for author_id in {post.author_id for post in posts}:
+            if author_id not in accounts:
+                account = self._accounts.get(author_id)
+                if account is None:
+                    left.append(author_id)
+                else:
+                    accounts[author_id] = account
+        if left:
+            began = self.freshness.begin()
+            loaded = await self._database.read(
+                load, post_ids=(), account_ids=left, flag_ids=(), reader_id=None
+            )
+            self._encode_accounts(loaded.accounts, accounts, began)
 
     def _pieces(self, post: Post, author: str) -> PostBytes:
         body = _encode(convert.status(post, author=author, base_url=self._base_url))[:-1]
