@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.lists import Audience, RepliesPolicy
@@ -24,8 +24,7 @@ NO_LANGUAGES: Mapping[int, frozenset[str]] = {}
 NO_TAGS: Mapping[str, int] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class TimelineItem:
+class TimelineItem(NamedTuple):
     """The facts that decide whether a post belongs in a reader's home. 0: none.
 
     `in_reply_to_account_id` stays set after the post replied to is deleted. `boost_author_id` is GONE for a
@@ -50,8 +49,7 @@ class TimelineItem:
         return self.boost_of_id or self.post_id
 
 
-@dataclass(frozen=True, slots=True)
-class RecentPost:
+class RecentPost(NamedTuple):
     """A post as the store tells it to the memory of recent ones. The fields are those of TimelineItem.
 
     `mentioned_ids`: of a direct post only. `hidden`: only the author sees it; moderators hid it or the author.

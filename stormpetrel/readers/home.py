@@ -49,7 +49,9 @@ from stormpetrel.storage.engine.hot import hot
 LOADED_IDS = 80 + REPEAT_ENTRIES
 """Ids that a reader's first request loads: two of the longest pages, and those that decide repeats on them."""
 LEAST_IDS = 40 + REPEAT_ENTRIES
-"""A home is merged from recent posts with so many of its ids: the longest page, and those that decide repeats."""
+"""With so many ids a home has the longest page, and those that decide repeats; with fewer, it is merged or read again
+for a page that it does not reach."""
+LONGEST = Page(limit=40)
 MAX_IDS = LOADED_IDS
 """Ids cached per reader; a query answers readers who go further back."""
 SLACK_IDS = 16
@@ -80,7 +82,8 @@ class _Home:
     """Entries of one home, oldest first: their ids, and at the same index the id of the post that each shows.
 
     `complete`: there are no older entries. `seen`, `removals`: how far it has caught up with the recent posts.
-    `version`: of the entries; no other home has the same.
+    `version`: of the entries; no other home has the same. `is_shallow`: older entries may be found in memory or in
+    the store, and it does not reach the longest page.
     """
 
     __slots__ = (
@@ -89,6 +92,7 @@ class _Home:
         "complete",
         "home_filter",
         "ids",
+        "is_shallow",
         "removals",
         "seen",
         "shown_ids",
@@ -108,6 +112,7 @@ class _Home:
         self.ids = array("q", [post_id for post_id, _ in entries])
         self.shown_ids = array("q", [shown_id for _, shown_id in entries])
         self.complete = complete
+        self.is_shallow = False
         self.seen = seen
         self.removals = removals
         self.version = next(_VERSIONS)
@@ -270,7 +275,7 @@ class HomeLists:
 
     async def versioned_page(self, reader_id: int, page: Page) -> tuple[list[int], int]:
         """Return the ids, and the version of the home that they are from (`is_at`); 0 if a query found them."""
-        home = self._kept(reader_id) or await self._loaded(reader_id)
+        home = await self._home(reader_id, page)
         found = home.page(page)
         if found is not None:
             return found, home.version
@@ -287,8 +292,16 @@ class HomeLists:
 
     async def shows(self, reader_id: int, post_id: int) -> bool:
         """Return True if a new entry of the reader's home is shown there, and not left out as a repeat."""
-        home = self._kept(reader_id) or await self._loaded(reader_id)
-        return home.shows(post_id)
+        return (await self._home(reader_id, LONGEST)).shows(post_id)
+
+    async def _home(self, reader_id: int, page: Page) -> _Home:
+        """Return the reader's home. If it may be too shallow for the page, replace it by a deeper one first."""
+        home = self._kept(reader_id) or await self._loaded(reader_id, page)
+        if home.is_shallow and home.page(page) is None:
+            if self._homes.get(reader_id) is home:
+                self._homes.pop(reader_id)
+            home = await self._loaded(reader_id, page)
+        return home
 
     def _kept(self, reader_id: int) -> _Home | None:
         home = self._homes.get(reader_id)
@@ -299,19 +312,19 @@ class HomeLists:
             return None
         return home
 
-    async def _loaded(self, reader_id: int) -> _Home:
+    async def _loaded(self, reader_id: int, page: Page) -> _Home:
         load = self._loading.get(reader_id)
         # An outdated load must not serve a new request: it may be older than the reader's own last change.
         if load is None or not self._freshness.is_current(load.began, reader_id):
             load = self._loading[reader_id] = _Load(reader_id, self._freshness.begin())
             # A separate task: if the first request is cancelled, the others still wait for it.
-            load.task = asyncio.create_task(self._run(load))
+            load.task = asyncio.create_task(self._run(load, page))
             # If all requests are cancelled, retrieve its error, so that asyncio does not log it.
             load.task.add_done_callback(lambda task: task.cancelled() or task.exception())
         return await asyncio.shield(load.task)
 
-    async def _run(self, load: _Load) -> _Home:
-        """Load the list for all waiting requests; an app may use many connections at once."""
+    async def _run(self, load: _Load, page: Page) -> _Home:
+        """Load the list for all waiting requests; an app may use many connections at once. `page`: of the first."""
         recent = self._recent
         reader_id, now_ms = load.reader_id, self._clock_ms()
         try:
@@ -323,7 +336,7 @@ class HomeLists:
                 home_filter = await self._database.read(
                     timelines.home_filter, reader_id=reader_id, now_ms=now_ms
                 )
-                home = _merged(home_filter, recent)
+                home = _merged(home_filter, recent, page)
             if home is None:
                 # The query may or may not see what comes while it runs: catching up from here is right for both.
                 seen, removals = recent.end, recent.removals_end
@@ -451,14 +464,14 @@ def _weight(home: _Home) -> int:
     return home.weight
 
 
-def _merged(home_filter: HomeFilter, recent: RecentPosts) -> _Home | None:
-    """Return the home from the recent posts; None if they do not reach far enough."""
+def _merged(home_filter: HomeFilter, recent: RecentPosts, page: Page) -> _Home | None:
+    """Return the home from the recent posts; None if they do not reach far enough for the page."""
     # Posts of other accounts with a followed hashtag are found by a query alone.
     if home_filter.tags:
         return None
     seen, removals = recent.end, recent.removals_end
     entries = recent.newest(home_filter, count=LOADED_IDS)
     complete = len(entries) < LOADED_IDS and not recent.floor_id
-    if not complete and len(entries) < min(LEAST_IDS, LOADED_IDS):
-        return None
-    return _Home(home_filter, entries[::-1], complete=complete, seen=seen, removals=removals)
+    home = _Home(home_filter, entries[::-1], complete=complete, seen=seen, removals=removals)
+    home.is_shallow = not complete and len(entries) < min(LEAST_IDS, LOADED_IDS)
+    return None if home.is_shallow and home.page(page) is None else home

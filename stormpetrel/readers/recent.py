@@ -203,14 +203,16 @@ class RecentPosts:
         by_author, ids, base = self._by_author, self._ids, self._base
         visibilities, reply_accounts, boosts_of = self._visibilities, self._reply_accounts, self._boosts_of
         hidden, floor_id, direct = self._hidden, self.floor_id, Visibility.DIRECT.value
-        # Most posts are no replies, no boosts and not direct, and most readers hide no account and read every
-        # language: such a post is in the home of each follower, which needs no item to be made and tested.
+        authors, followed, reader_id = self._authors, home_filter.followed, home_filter.reader_id
+        # Most posts are no boosts and not direct, and most readers hide no account and read every language: such a
+        # post is in the home of each follower, unless it answers an account that the reader does not follow. That
+        # needs no item to be made and tested.
         has_limits = bool(home_filter.hidden or home_filter.exclusive_list_members or home_filter.languages)
         found: list[tuple[int, int]] = []
         # The newest post of each author first: a heap gives the next one of all.
         heap = [
             (-ids[serials[-1] - base], len(serials) - 1, serials)
-            for author_id in (home_filter.reader_id, *home_filter.followed)
+            for author_id in (reader_id, *followed)
             if (serials := by_author.get(author_id)) is not None
         ]
         heapify(heap)
@@ -220,18 +222,20 @@ class RecentPosts:
             if post_id <= floor_id:
                 break
             place = serials[at] - base
-            if (
-                has_limits
-                or reply_accounts[place]
-                or boosts_of[place]
-                or visibilities[place] == direct
-                or post_id in hidden
-            ):
+            if has_limits or boosts_of[place] or visibilities[place] == direct or post_id in hidden:
                 item = self._item(serials[at], home_filter)
                 if home_filter.includes(item):
                     found.append((post_id, item.shown_id))
             else:
-                found.append((post_id, post_id))
+                answered = reply_accounts[place]
+                author_id = authors[place]
+                if (
+                    not answered
+                    or author_id in (answered, reader_id)
+                    or answered == reader_id
+                    or answered in followed
+                ):
+                    found.append((post_id, post_id))
             if at:
                 heapreplace(heap, (-ids[serials[at - 1] - base], at - 1, serials))
             else:

@@ -10,12 +10,15 @@ import pytest
 from stormpetrel.model.event import PostCreated, PostDeleted, PostEdited
 from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.moderation import COMMAND_LINE
+from stormpetrel.model.page import Page
 from stormpetrel.model.timeline import FollowedAccounts, HomeFilter, RecentPost
+from stormpetrel.readers import home
 from stormpetrel.readers import recent as module
 from stormpetrel.readers.recent import RecentPosts
 from stormpetrel.rules import moderation, posts
 from tests.community import follow
-from tests.readers.watched import watched
+from tests.readers.watched import Watched, watched
+from tests.store import Store
 
 READER, FRIEND, OTHER = 1, 2, 3
 HOME = HomeFilter(READER, FollowedAccounts({FRIEND: True}), frozenset())
@@ -245,5 +248,28 @@ def test_a_post_whose_event_comes_after_recent_posts_were_read_is_in_a_home_read
         for event in late:
             watched.homes.apply(event)
         assert await watched.page(reader) == [second, first] == watched.stored(reader)
+
+    watched(store, body)
+
+
+def test_a_home_is_merged_for_a_short_page_and_read_again_for_a_longer_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(home, "CHUNK", 5)
+
+    async def body(watched: Watched) -> None:
+        reader = store.person()
+        ids = [store.post(reader) for _ in range(12)]
+        watched.homes.clear()
+        await watched.homes._load_recent(5, rest=0)
+        short, long = Page(limit=5), Page(limit=40)
+        assert await watched.page(reader, short) == ids[:-6:-1]
+        assert await watched.page(reader, Page(limit=5, min_id=ids[-3])) == ids[:-3:-1]
+        assert watched.database.reads == 2  # of the recent posts, and of the filter
+        assert await watched.page(reader, long) == ids[::-1]
+        reads = watched.database.reads
+        assert await watched.page(reader, long) == ids[::-1]
+        assert await watched.page(reader, short) == ids[:-6:-1]
+        assert watched.database.reads == reads
 
     watched(store, body)
