@@ -248,7 +248,7 @@ ROUTES: tuple[Route, ...] = (
     _put("/api/v1/scheduled_statuses/{id}", scheduled_statuses.update, "write:statuses"),
     _delete("/api/v1/scheduled_statuses/{id}", scheduled_statuses.delete, "write:statuses"),
     # Timelines
-    _get("/api/v1/timelines/home", timelines.home, "read:statuses", finished=_POSTS),
+    _get("/api/v1/timelines/home", timelines.home, "read:statuses", finished=_POSTS, reads_home=True),
     _open("/api/v1/timelines/public", timelines.public, "read:statuses", hot=_PUBLIC),
     _open("/api/v1/timelines/tag/{name}", timelines.tag, "read:statuses", hot=_TAG, kind=TAG),
     _get("/api/v1/conversations", conversations.index, "read:statuses"),

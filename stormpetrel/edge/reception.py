@@ -15,6 +15,7 @@ from stormpetrel.edge.senders import ForwardedSenders, Proxies, Sender
 from stormpetrel.edge.visits import VisitReader
 from stormpetrel.edge.worker import EdgeWorker
 from stormpetrel.shield.canary import HEADER as CANARY
+from stormpetrel.shield.classify import K1, K1_COLD
 from stormpetrel.shield.identify import Visit
 from stormpetrel.shield.marks import has_visitor_cookie
 from stormpetrel.shield.queues import GONE, Ticket
@@ -169,10 +170,20 @@ class Reception:
             at_s=now,
             canary=message.facts.get(CANARY),
         )
+        if ticket.lane == K1 and self._worker.paths[message.path].reads_home and self._is_cold():
+            ticket.lane = K1_COLD
         if self.forwarding is not None and self.forwarding.is_over and ticket.state != GONE:
             # Hot pages were served before this point: they cost less than a refusal.
             ticket.state, ticket.because = GONE, "ceiling/at-once"
         return ticket
+
+    def _is_cold(self) -> bool:
+        """Return True if the home timeline of the visit's account is not in memory."""
+        has_home, visit = self._worker.has_home, self.visit
+        owner = visit.session if visit.entry is None else visit.entry
+        if has_home is None or owner is None or owner.account_id is None:
+            return False
+        return not has_home(owner.account_id)
 
     def leave(self) -> None:
         """Stop counting the message as in progress."""

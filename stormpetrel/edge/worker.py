@@ -62,7 +62,8 @@ class EdgeParts:
     reach this instance by https. `refusal_page`: the HTML of a refused page view; None for a plain one. `number`:
     this worker's, in its reports. `writer_wait_s`: returns the age in seconds of the oldest write that waits for
     the database. `visitors`: counts the visitors; None to count none. `host`: of the instance's public URL.
-    `failed_sign_ins`: takes the sign-ins that failed since its last call.
+    `failed_sign_ins`: takes the sign-ins that failed since its last call. `has_home`: returns True if an account's
+    home timeline is in memory.
     """
 
     edge: EdgeConfig
@@ -77,6 +78,7 @@ class EdgeParts:
     visitors: VisitorCounter | None = None
     host: str = ""
     failed_sign_ins: FailedSignInsOf | None = None
+    has_home: Callable[[int], bool] | None = None
 
     def __post_init__(self) -> None:
         if len(self.secret) < 16:
@@ -184,6 +186,7 @@ class EdgeWorker:
         )
         self.sampler = self.evidence.sampler
         self._writer_wait_s = parts.writer_wait_s
+        self.has_home = parts.has_home
         self._due_s = 0.0
         self._reported: Counter[str] = Counter()
         self._reported_from_cache = 0

@@ -100,6 +100,7 @@ class Route:
       that matter.
     - `finished`: not None if the answer to an account's token may be stored for its next request; it names the
       facts of the reader that the answer depends on. `Request.keep_finished` adds the posts and accounts in it.
+    - `reads_home`: the answer shows the reader's home timeline.
     - `paged`: the response has a Link header.
     - `unconfirmed`: also for accounts whose e-mail address is not confirmed yet.
     - `streams`: the response is an event stream that stays open.
@@ -121,6 +122,7 @@ class Route:
     refuses: tuple[int, ...] = ()
     hot: tuple[str, ...] | None = None
     finished: tuple[Fact, ...] | None = None
+    reads_home: bool = False
     paged: bool = False
     unconfirmed: bool = False
     streams: bool = False
@@ -277,6 +279,7 @@ def _facts(routes: Collection[Route], body_bytes: Mapping[BodySize, int]) -> Pat
         exists=True,
         hot=None if hot is None else frozenset(name.partition("[")[0].encode() for name in hot),
         finished=finished,
+        reads_home=any(one.reads_home for one in routes),
         is_same_for_all=area.is_same_for_all,
         is_opened_by_apps=area.is_opened_by_apps,
         body_bytes=max(body_bytes.get(one.body, 0) for one in routes),

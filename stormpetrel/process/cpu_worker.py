@@ -46,11 +46,11 @@ MAX_PASSWORD_BYTES = 1024
 """Longer passwords are refused: no one types them, and the sender must not choose the hashing time."""
 
 NICENESS = 10
-CLASSES = 7
-"""Urgencies 0 (first) to 6: the six lanes of the shield, and DRAWING."""
+CLASSES = 8
+"""Urgencies 0 (first) to 7: the seven lanes of the shield, and DRAWING."""
 DRAWING = CLASSES - 1
 """The urgency of a picture of an initial."""
-NEWEST_FIRST = 3
+NEWEST_FIRST = 4
 """From this urgency on, which is that of strangers, the newest job is served first, and the oldest is dropped when
 the class is full: in a flood some are served in time, instead of all of them too late."""
 WAITING_PER_CLASS = 64

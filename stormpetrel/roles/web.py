@@ -92,6 +92,9 @@ async def run(
     def failed_sign_ins() -> FailedSignIns:
         return site.passwords.failed.take()
 
+    def has_home(account_id: int) -> bool:
+        return site.home.holds(account_id)
+
     visitors = VisitorCounter() if config.audience.enabled else None
     parts = EdgeParts(
         edge=config.edge,
@@ -105,6 +108,7 @@ async def run(
         visitors=visitors,
         host=config.domain,
         failed_sign_ins=failed_sign_ins,
+        has_home=has_home,
     )
     edge = EdgeServer(app, parts, sock=sock)
     memory = Memory()

@@ -32,15 +32,17 @@ class Lane:
 
 LANES = (
     # A burst of posts waits as long as its deadline allows: 4,096 are served in 10 s at 410 a second.
-    Lane("K0", 20, 10.0, own_places=4096),
-    Lane("K1", 50, 2.0),
+    Lane("K0", 25, 10.0, own_places=4096),
+    # K1 has two parts, so that posts and cheap polls do not wait behind homes that must be read from the store first.
+    Lane("K1", 40, 2.0),
+    Lane("K1", 5, 2.0, newest_first=True),
     Lane("K2", 12, 5.0),
     # K3 has two parts, so that strangers from known networks do not drown among those from anywhere.
     Lane("K3", 9, 3.0, newest_first=True),
     Lane("K3", 6, 3.0, newest_first=True),
     Lane("K4", 3, 3.0, newest_first=True),
 )
-K0, K1, K2, K3_NEAR, K3_FAR, K4 = range(6)
+K0, K1, K1_COLD, K2, K3_NEAR, K3_FAR, K4 = range(7)
 
 KNOWN = 1
 """The visit has a credential: an account's token, or a session."""

@@ -45,6 +45,7 @@ class PathFacts:
       anonymous answers are never cached.
     - `finished`: the facts of a reader that make a token's stored answer stale (readers/facts.py); None if such
       answers are never stored.
+    - `reads_home`: the answer shows the reader's home timeline, which is expensive if it is not in memory.
     - `is_same_for_all`: a static file; session cookies make no difference.
     - `is_opened_by_apps`: web apps open the page in a window and wait for its message.
     - `body_bytes`: the largest body of a request with a credential; 0 for the edge's default.
@@ -57,6 +58,7 @@ class PathFacts:
     exists: bool = False
     hot: frozenset[bytes] | None = None
     finished: tuple[int, ...] | None = None
+    reads_home: bool = False
     is_same_for_all: bool = False
     is_opened_by_apps: bool = False
     body_bytes: int = 0

@@ -75,7 +75,7 @@ def _member_form(path: str, handler: Handler, summary: str, **more: Any) -> Rout
 
 ROUTES: tuple[Route, ...] = (
     # Timelines, profiles and posts
-    _hot("/", pages.front, "Home timeline, or a welcome page for visitors", *PARAMETERS),
+    _hot("/", pages.front, "Home timeline, or a welcome page for visitors", *PARAMETERS, reads_home=True),
     _hot("/public", pages.public, "Public timeline", *PARAMETERS),
     _hot("/tags/{name}", pages.tag, "Posts with a hashtag", *PARAMETERS, kind=TAG),
     _hot("/tags/{name}/feed.atom", feeds.of_tag, "Posts with a hashtag, as an Atom feed"),

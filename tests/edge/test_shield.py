@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import re
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from stormpetrel.shield.classify import K1, K1_COLD
 from stormpetrel.shield.identify import TokenEntry
 from stormpetrel.shield.marks import VISITOR_COOKIE, marks_of
+from stormpetrel.shield.paths import PathFacts
 from stormpetrel.shield.reports import Directions, OperatorEntry
-from tests.edge.place import SECRET, Answer, Place, a_place, get
+from tests.edge.place import SECRET, Answer, Place, a_place, facts_of, get
 
 
 def head_of(answer: Answer) -> str:
@@ -131,6 +134,28 @@ def test_a_report_tells_of_members_by_application_and_of_pages_from_memory() -> 
         assert report.classes["K3"] == {"served": 1, "cached": 2}
         assert report.prefixes[0][0] == "127.0.0.0/24"
         assert place.call(place.server.worker.shield_report).classes == {}
+
+
+def test_members_whose_home_is_not_in_memory_wait_in_a_part_of_their_class() -> None:
+    homes: set[int] = set()
+
+    def facts(path: bytes) -> PathFacts:
+        return replace(facts_of(path), reads_home=path.endswith(b"/home"))
+
+    with a_place(has_home=homes.__contains__, facts=facts) as place:
+        digest = hashlib.sha256(b"token").digest()
+
+        def remember() -> None:
+            at_s = place.server.worker.loop.time()
+            place.server.tokens.put(digest, TokenEntry(7, 1, at_s, None))
+
+        place.call(remember)
+        for path in ("/api/v1/timelines/home", "/api/v1/notifications", "/api/v1/timelines/home"):
+            assert place.ask(get(path, "Authorization: Bearer token")).status == 200
+            homes.add(7)
+        assert [scope["lane"] for scope in place.app.scopes] == [K1_COLD, K1, K1]
+        place.until(lambda: place.server.worker.gate.running == 0)
+        assert place.call(place.server.worker.shield_report).classes["K1"] == {"served": 3}
 
 
 def test_a_report_counts_each_request_that_the_application_had_no_capacity_for() -> None:

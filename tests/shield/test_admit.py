@@ -16,7 +16,7 @@ from stormpetrel.shield.admit import (
     Gate,
     Policy,
 )
-from stormpetrel.shield.classify import LANES
+from stormpetrel.shield.classify import K0, K1, K1_COLD, K2, K3_FAR, K3_NEAR, K4, LANES
 from stormpetrel.shield.identify import Identity
 from stormpetrel.shield.queues import RUNNING, WAITING, FairQueue, Ticket
 
@@ -29,16 +29,16 @@ def stranger(n: int) -> Identity:
     return Identity("address", f"192.0.2.{n}")
 
 
+LANE_OF = {"member reads": K1, "cold read": K1_COLD, "member writes": K0, "stranger": K3_FAR, "sign in": K2}
 # Arrivals and completions in any order: (who and class, or a completion), and the time between them.
 EVENTS = st.lists(
     st.tuples(
-        st.sampled_from(["member reads", "member writes", "stranger", "sign in", "done", "done", "leave"]),
+        st.sampled_from([*LANE_OF, "done", "done", "leave"]),
         st.integers(0, 5),
         st.sampled_from([0.0, 0.0, 0.01, 0.3, 2.5]),
     ),
     max_size=120,
 )
-LANE_OF = {"member reads": 1, "member writes": 0, "stranger": 4, "sign in": 2}
 
 
 @given(events=EVENTS, waiting=st.integers(1, 12), per_identity=st.integers(1, 4), running=st.integers(1, 3))
@@ -64,7 +64,7 @@ def test_whatever_happens_the_gate_keeps_its_promises(
                 gate.leave(stays[n % len(stays)])
                 waits.remove(stays[n % len(stays)])
         else:
-            identity = member(n) if what.startswith("member") else stranger(n)
+            identity = member(n) if what.startswith(("member", "cold")) else stranger(n)
             ticket = Ticket(identity, LANE_OF[what])
             lower = [
                 lane
@@ -112,7 +112,7 @@ def test_whatever_happens_the_gate_keeps_its_promises(
 
 def test_mode_bounded_runs_8_and_keeps_64_waiting_per_core_then_refuses() -> None:
     gate = Gate(Policy(mode="bounded", cores=2))
-    asked = [gate.ask(Ticket(stranger(1), 3), 0.0) for _ in range(2 * 80)]
+    asked = [gate.ask(Ticket(stranger(1), K3_NEAR), 0.0) for _ in range(2 * 80)]
     assert gate.running == 2 * BOUNDED_RUNNING_PER_CORE
     assert asked.count("queue/full") == 2 * (80 - BOUNDED_RUNNING_PER_CORE - BOUNDED_WAITING_PER_CORE)
 
@@ -147,13 +147,13 @@ def test_an_unknown_mode_is_an_error() -> None:
 
 def test_under_overload_a_member_passes_the_strangers_whose_time_is_used_up():
     gate = Gate(Policy(running=2))
-    first = Ticket(stranger(1), 4)
+    first = Ticket(stranger(1), K3_FAR)
     assert gate.ask(first, 1.0) == ""
     gate.stress(True, lag_s=0.0)
     assert gate.done(first, 0.09) > 0.0
     gate.stress(True, lag_s=1.0)
     gate.charge(first, 0.09)
-    waiting = [Ticket(stranger(n), lane) for n, lane in ((2, 3), (3, 4), (4, 5))]
+    waiting = [Ticket(stranger(n), lane) for n, lane in ((2, K3_NEAR), (3, K3_FAR), (4, K4))]
     for ticket in waiting:
         assert gate.ask(ticket, 1.0) == ""
         assert ticket.state == WAITING

@@ -12,9 +12,7 @@ from stormpetrel.shield.admit import (
 )
 from stormpetrel.shield.answer import RetryTracker
 from stormpetrel.shield.ceilings import Ceiling
-from stormpetrel.shield.classify import (
-    LANES,
-)
+from stormpetrel.shield.classify import K3_FAR, K3_NEAR, K4, LANES
 from stormpetrel.shield.identify import Identity
 from stormpetrel.shield.queues import RUNNING, FairQueue, Ticket
 from tests.shield.test_admit import member, stranger
@@ -49,9 +47,9 @@ def test_floors_hold_while_every_class_wants_more_than_there_is() -> None:
         [member(n) for n in range(10, 13)],
         [stranger(1)],
     )
-    counts = served({0: writers, 1: readers, 3: strangers}, turns=2000)
+    counts = served({0: writers, 1: readers, K3_NEAR: strangers}, turns=2000)
     shares = [sum(counts[i] for i in group) / 2000 for group in (writers, readers, strangers)]
-    weights = [20 / 79, 50 / 79, 9 / 79]
+    weights = [25 / 74, 40 / 74, 9 / 74]
     for share, weight in zip(shares, weights, strict=True):
         assert share == pytest.approx(weight, rel=0.05)
 
@@ -60,32 +58,32 @@ def test_higher_classes_take_places_from_lower_ones_down_to_their_floor_and_no_f
     gate = Gate(Policy(running=1, waiting=100, waiting_per_identity=100))
     queue = gate.queue
     assert isinstance(queue, FairQueue)
-    gate.ask(Ticket(stranger(0), 3), 1.0)
+    gate.ask(Ticket(stranger(0), K3_NEAR), 1.0)
     for n in range(110):
-        assert gate.ask(Ticket(stranger(1 + n % 5), 3), 1.0) == ("" if n < 100 else "queue/full")
+        assert gate.ask(Ticket(stranger(1 + n % 5), K3_NEAR), 1.0) == ("" if n < 100 else "queue/full")
     answers = [gate.ask(Ticket(member(n), 1), 1.0) for n in range(100)]
-    assert queue.waiting_in(3) == queue.floor_of(3) == 9
+    assert queue.waiting_in(K3_NEAR) == queue.floor_of(K3_NEAR) == 9
     assert answers.count("") == queue.waiting_in(1) == 100 - 9
     assert {because for _, because in gate.evicted()} == {"queue/displaced"}
     # A class at its floor gets no more places, but shares them better. A class below its floor takes a place
     # from a class above its own.
-    assert gate.ask(Ticket(stranger(77), 3), 1.0) == ""
-    assert queue.waiting_in(3) == 9
+    assert gate.ask(Ticket(stranger(77), K3_NEAR), 1.0) == ""
+    assert queue.waiting_in(K3_NEAR) == 9
     assert gate.ask(Ticket(member(200), 0), 1.0) == ""
-    assert gate.ask(Ticket(stranger(78), 4), 1.0) == ""
+    assert gate.ask(Ticket(stranger(78), K3_FAR), 1.0) == ""
     # The write has a place of its own.
-    assert (queue.waiting_in(0), queue.waiting_in(1), queue.waiting_in(4)) == (1, 90, 1)
+    assert (queue.waiting_in(0), queue.waiting_in(1), queue.waiting_in(K3_FAR)) == (1, 90, 1)
     # Demoted identities have no floor.
-    assert gate.ask(Ticket(stranger(79), 5), 1.0) == "queue/full"
+    assert gate.ask(Ticket(stranger(79), K4), 1.0) == "queue/full"
 
 
 def test_what_a_class_does_not_use_goes_to_the_others() -> None:
-    assert served({3: [stranger(1), stranger(2)]}, turns=100).total() == 100
+    assert served({K3_NEAR: [stranger(1), stranger(2)]}, turns=100).total() == 100
 
 
 def test_identities_of_a_class_share_it_whatever_they_send() -> None:
     many, few = stranger(1), stranger(2)
-    counts = served({3: [many] * 8 + [few]}, turns=1000)
+    counts = served({K3_NEAR: [many] * 8 + [few]}, turns=1000)
     assert counts[few] / counts[many] == pytest.approx(1, rel=0.1)
 
 
@@ -94,12 +92,12 @@ def test_an_identity_whose_requests_cost_more_runs_less_often() -> None:
     at_s = 1.0
     spent: Counter[Identity] = Counter()
     dear, cheap = stranger(1), stranger(2)
-    first = Ticket(dear, 3)
+    first = Ticket(dear, K3_NEAR)
     gate.ask(first, at_s)
     running: Ticket | None = first
     for _ in range(2000):
         for identity in (dear, cheap):
-            gate.ask(Ticket(identity, 3), at_s)
+            gate.ask(Ticket(identity, K3_NEAR), at_s)
         gate.evicted()
         assert running is not None
         cost_s = 0.010 if running.identity == dear else 0.001
@@ -119,10 +117,10 @@ def test_a_long_calm_before_a_storm_is_held_against_nobody() -> None:
         at_s += 1.0
         gate.done(ticket, 0.01)
     order = []
-    blocker = Ticket(stranger(9), 3)
+    blocker = Ticket(stranger(9), K3_NEAR)
     gate.ask(blocker, at_s)
     for n in range(4):
-        gate.ask(Ticket(stranger(n), 3), at_s)
+        gate.ask(Ticket(stranger(n), K3_NEAR), at_s)
         gate.ask(Ticket(member(n), 1), at_s)
     gate.done(blocker, 0.01)
     while (ticket := gate.next(at_s)) is not None:
@@ -136,7 +134,7 @@ def test_tables_stay_within_their_bounds_under_a_flood_of_identities() -> None:
     ceiling = Ceiling(10, capacity=30)
     patience = RetryTracker(capacity=40)
     for n in range(2000):
-        queue.offer(Ticket(stranger(n), 3), float(n))
+        queue.offer(Ticket(stranger(n), K3_NEAR), float(n))
         ceiling.take(stranger(n), 0.0)
         patience.refused(stranger(n), 0.0)
         if n % 3 == 0:
