@@ -54,6 +54,7 @@ class Site:
     - `access_freshness`: a look-up of a credential that began before a revocation is not cached. A look-up
       learns the account only afterwards, so each revocation counts for all of them.
     - `drain` applies the bus events of other processes that this worker has not read yet.
+    - `is_stressed` returns True while the worker is overloaded.
     """
 
     config: Config
@@ -73,6 +74,7 @@ class Site:
     base_url: str
     domain: str
     drain: Callable[[], None] = lambda: None
+    is_stressed: Callable[[], bool] = lambda: False
     api: AppliesEvents = field(init=False)
     pages: PageRenderer = field(init=False)
     streaming: AppliesEvents = field(init=False)

@@ -137,6 +137,7 @@ async def run(
         base_url=config.base_url,
         domain=config.domain,
         drain=bus.drain,
+        is_stressed=lambda: edge.worker.shield.is_stressed,
     )
     site.api = Renderer(database, site.flags, site.filters, base_url=site.base_url)
     pages = Pages(site)

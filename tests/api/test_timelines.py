@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import re
+from types import SimpleNamespace
+
+from stormpetrel.api import timelines
+from stormpetrel.api.json.render import Renderer
+from stormpetrel.readers.filters import ReaderFilters
+from stormpetrel.readers.flags import ReaderFlags
+from stormpetrel.readers.home import HomeLists
+from stormpetrel.storage.engine.database import Database
+
 
 def ids(statuses):
     return [status["id"] for status in statuses]
@@ -90,3 +102,51 @@ def test_what_is_deleted_goes_from_what_visitors_are_given_at_once(place):
     ann.http.delete(f"/api/v1/statuses/{deep['id']}")
     for path in paths:
         assert "Deep below" not in place.visitor.get(path).text, path
+
+
+def test_under_overload_a_first_home_is_short_and_its_link_continues_after_it(store):
+    reader = store.person()
+    posts = [str(store.post(reader)) for _ in range(12)][::-1]
+
+    async def story():
+        database = Database(store.url)
+        await database.open()
+        renderer = Renderer(
+            database, ReaderFlags(database), ReaderFilters(database), base_url="https://petrel.example"
+        )
+        site = SimpleNamespace(
+            home=HomeLists(database),
+            api=renderer,
+            base_url="https://petrel.example",
+            is_stressed=lambda: True,
+        )
+
+        async def ask(**query):
+            request = SimpleNamespace(
+                site=site,
+                account_id=reader,
+                reader_id=reader,
+                may_be_finished=False,
+                access=object(),
+                facts=SimpleNamespace(hot=None),
+                path="/home",
+                query_pairs=[],
+                query=lambda kind: kind(**query),
+            )
+            response = await timelines.home(request)
+            links = dict(response.headers)[b"link"].decode()
+            return ids(json.loads(response.body)), re.search(r"max_id=([0-9]+)", links)[1]
+
+        shown, next_id = await ask()
+        assert shown == posts[:5]
+        assert (await ask(max_id=next_id))[0] == posts[5:]
+        # Its home is in memory now.
+        assert (await ask())[0] == posts
+        site.home.clear()
+        assert (await ask(since_id=posts[-1]))[0] == posts[:-1]
+        site.home.clear()
+        site.is_stressed = lambda: False
+        assert (await ask())[0] == posts
+        await database.close()
+
+    asyncio.run(story())
