@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
 
@@ -48,8 +49,9 @@ def parse_scopes(text: str) -> tuple[str, ...] | None:
     return wanted if all(scope in SCOPES for scope in wanted) else None
 
 
+@lru_cache(maxsize=1024)
 def expand(scopes: tuple[str, ...]) -> frozenset[str]:
-    """Return everything that these scopes allow, themselves included."""
+    """Return everything that these scopes allow, themselves included. Tokens of the same scopes share it."""
     allowed = set(scopes)
     for scope in scopes:
         allowed |= _IMPLIED.get(scope, frozenset())
