@@ -221,6 +221,11 @@ def store(database_url: str) -> Iterator[Store]:
         yield opened
 
 
+CANARIES_EVERY_S = 60.0
+"""In the instance of a file, which has no use for them: some four run beside each other, and the canaries of each
+took 3 % of a core. Tests of the status page start instances of their own."""
+
+
 @pytest.fixture(scope="module")
 def place_settings() -> dict[str, object]:
     """Return additional settings for a file's `place`. A file overrides this fixture to set them."""
@@ -246,7 +251,10 @@ def place(
         )
     url = next(databases)
     settings = {"web_workers": 2} | place_settings
-    with running_instance(directory, url, **settings) as instance, place_of(instance, url) as running:
+    with (
+        running_instance(directory, url, canaries_every_s=CANARIES_EVERY_S, **settings) as instance,
+        place_of(instance, url) as running,
+    ):
         yield running
     next(databases, None)
 

@@ -34,8 +34,16 @@ def clean_environment(**settings: object) -> dict[str, str]:
 class Instance:
     """A running instance. Its methods time out with the log in the error, rather than hang."""
 
-    def __init__(self, directory: Path, environ: dict[str, str], ports: list[int]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        environ: dict[str, str],
+        ports: list[int],
+        *,
+        canaries_every_s: float | None = None,
+    ) -> None:
         self.directory = directory
+        self.canaries_every_s = canaries_every_s
         self.environ = environ
         self.base_url, self.status_url, self.sms_url, self.courier_url = (
             f"http://127.0.0.1:{port}" for port in ports
@@ -92,7 +100,11 @@ class Instance:
     def start(self, *arguments: str) -> None:
         """Start `stormpetrel serve *arguments`. Return once the web role (or that of --role) is healthy."""
         self._process = ServerProcess(
-            ("serve", *arguments), environ=self.environ, cwd=self.directory, log=self.log_path
+            ("serve", *arguments),
+            environ=self.environ,
+            cwd=self.directory,
+            log=self.log_path,
+            canaries_every_s=self.canaries_every_s,
         )
         role = arguments[arguments.index("--role") + 1] if "--role" in arguments else "web"
         url = {
@@ -151,13 +163,20 @@ class Instance:
 
 @contextlib.contextmanager
 def running_instance(
-    directory: Path, database_url: str, *, expect_exit: int | None = 0, **settings: object
+    directory: Path,
+    database_url: str,
+    *,
+    expect_exit: int | None = 0,
+    canaries_every_s: float | None = None,
+    **settings: object,
 ) -> Iterator[Instance]:
     """Run an initialised instance in `directory`. When the block ends, it must drain and exit by itself.
 
     `settings` are configuration keys: `web_workers=1`, `shield_mode="off"`, `registration="closed"`.
     """
-    with prepared_instance(directory, database_url, **settings) as instance:
+    with prepared_instance(
+        directory, database_url, canaries_every_s=canaries_every_s, **settings
+    ) as instance:
         instance.start()
         try:
             yield instance
@@ -169,7 +188,9 @@ def running_instance(
 
 
 @contextlib.contextmanager
-def prepared_instance(directory: Path, database_url: str, **settings: object) -> Iterator[Instance]:
+def prepared_instance(
+    directory: Path, database_url: str, *, canaries_every_s: float | None = None, **settings: object
+) -> Iterator[Instance]:
     """Yield an instance that is initialised but not started, for the command line and for tests of start and
     end.
     """
@@ -181,7 +202,12 @@ def prepared_instance(directory: Path, database_url: str, **settings: object) ->
             "database_url": database_url,
             **dict(zip(keys, ports, strict=True)),
         }
-        instance = Instance(directory, clean_environment(**(chosen | settings)), ports)
+        instance = Instance(
+            directory,
+            clean_environment(**(chosen | settings)),
+            ports,
+            canaries_every_s=canaries_every_s,
+        )
         instance.initialise()
         try:
             yield instance

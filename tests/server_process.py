@@ -28,11 +28,24 @@ _context.set_forkserver_preload(list(_PRELOADED))
 
 
 class ServerProcess:
-    """A server that was started with `arguments` (`serve`, …); its output is appended to `log`."""
+    """A server that was started with `arguments` (`serve`, …); its output is appended to `log`.
 
-    def __init__(self, arguments: tuple[str, ...], *, environ: dict[str, str], cwd: Path, log: Path) -> None:
+    `canaries_every_s`: how often the watch's canaries run; None: as in an instance of an operator.
+    """
+
+    def __init__(
+        self,
+        arguments: tuple[str, ...],
+        *,
+        environ: dict[str, str],
+        cwd: Path,
+        log: Path,
+        canaries_every_s: float | None = None,
+    ) -> None:
         # Daemonic: if the tests end without stopping it, it ends with them.
-        self._process = _context.Process(target=_run, args=(arguments, environ, cwd, log), daemon=True)
+        self._process = _context.Process(
+            target=_run, args=(arguments, environ, cwd, log, canaries_every_s), daemon=True
+        )
         self._process.start()
         assert self._process.pid is not None
         self.pid = self._process.pid
@@ -43,7 +56,9 @@ class ServerProcess:
         return self._process.exitcode
 
 
-def _run(arguments: tuple[str, ...], environ: dict[str, str], cwd: Path, log: Path) -> None:
+def _run(
+    arguments: tuple[str, ...], environ: dict[str, str], cwd: Path, log: Path, canaries_every_s: float | None
+) -> None:
     """Become the server. A session of its own, so that no worker outlives a supervisor that was killed."""
     os.setsid()
     output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -55,5 +70,8 @@ def _run(arguments: tuple[str, ...], environ: dict[str, str], cwd: Path, log: Pa
     os.environ.update(environ)
     sys.argv = ["stormpetrel", *arguments]
     from stormpetrel.cli.main import main
+    from stormpetrel.watch import canaries
 
+    if canaries_every_s is not None:
+        canaries.EVERY_S = canaries_every_s
     sys.exit(main(list(arguments)))
