@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import hypothesis
@@ -24,6 +25,18 @@ from tools.reference import BEGIN, END
 
 PACKAGE = ROOT / "stormpetrel"
 LONGEST_FILE_LINES = 500
+
+
+@cache
+def nodes(text: str) -> tuple[ast.AST, ...]:
+    """Return all nodes of a Python text. Several rules look at each file of the package: parsing it takes longest."""
+    return tuple(ast.walk(ast.parse(text)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget_nodes():
+    yield
+    nodes.cache_clear()
 
 
 # Imports -------------------------------------------------------------------------------------------------
@@ -87,7 +100,7 @@ DATABASE_LIBRARIES = {"sqlalchemy", "sqlite3", "psycopg", "psycopg_pool", "alemb
 def imported(text: str) -> set[str]:
     """Return the top-level names of all modules that the text imports, at any depth."""
     found = set()
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         if isinstance(node, ast.Import):
             found |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -130,7 +143,7 @@ def sql_texts(files: dict[str, str]) -> list[str]:
         f"{name}:{node.lineno}"
         for name, text in files.items()
         if not name.startswith("stormpetrel/storage/")
-        for node in ast.walk(ast.parse(text))
+        for node in nodes(text)
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)
         and looks_like_sql.search(node.value)
@@ -157,7 +170,7 @@ def clock_readings(files: dict[str, str]) -> list[str]:
     """
     found = []
     for name, text in files.items():
-        for node in ast.walk(ast.parse(text)):
+        for node in nodes(text):
             used = []
             if isinstance(node, ast.ImportFrom):
                 used = [f"{node.module}.{alias.name}" for alias in node.names]
@@ -291,7 +304,7 @@ def uncollected(files: dict[str, str]) -> list[str]:
     for name, text in files.items():
         has_tests = any(
             isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
-            for node in ast.walk(ast.parse(text))
+            for node in nodes(text)
         )
         base = name.rpartition("/")[2]
         if has_tests != base.startswith("test_"):
@@ -328,7 +341,7 @@ def names_of_two_classes(files: dict[str, str]) -> list[str]:
     """
     found: dict[str, list[str]] = {}
     for path, source in files.items():
-        for node in ast.walk(ast.parse(source)):
+        for node in nodes(source):
             if isinstance(node, ast.ClassDef):
                 found.setdefault(node.name, []).append(path)
     wrong = []
@@ -368,7 +381,7 @@ def routes_elsewhere(files: dict[str, str]) -> list[str]:
         f"{path}:{node.lineno}"
         for path, source in files.items()
         if not path.endswith("/routes.py")
-        for node in ast.walk(ast.parse(source))
+        for node in nodes(source)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Route"
     ]
 
@@ -395,8 +408,9 @@ def leftovers(files: dict[str, str]) -> list[str]:
     return [
         f"{name}:{number} {match[0]}"
         for name, text in files.items()
-        for number, line in enumerate(text.splitlines(), start=1)
         for pattern in (UNFINISHED, FOREIGN_PLACE)
+        if pattern.search(text)
+        for number, line in enumerate(text.splitlines(), start=1)
         if (match := pattern.search(line))
     ]
 
