@@ -33,6 +33,7 @@ RESTORED_S = 10.0
 MEMBERS_P99_MS = 250.0
 HOT_P99_MS = 150.0
 SMS_ACKNOWLEDGED_P99_MS = 500.0
+PAGE_P99_MS = 50.0
 DOUBLED_TEXTS = 8
 """Texts in submission when A17 kills the role sms, which are sent again."""
 
@@ -110,6 +111,9 @@ def _page(runs: Sequence[Scores]) -> list[Shortfall]:
         if page.reached < page.looks:
             missed = page.looks - page.reached
             found.append(Shortfall("G10", f"the status page did not answer {missed} of {page.looks} times"))
+        if page.p99_ms is not None and page.p99_ms > PAGE_P99_MS:
+            text = f"the status page's p99 {page.p99_ms:.1f} ms, at most {PAGE_P99_MS:.0f} ms required"
+            found.append(Shortfall("G10", text))
         if page.lie_seconds:
             found.append(Shortfall("G10", f"the status page lied for {page.lie_seconds} s"))
     return found

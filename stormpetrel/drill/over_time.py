@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from math import ceil
 
 from stormpetrel.charts import Values
+from stormpetrel.drill.percentile import percentile
 from stormpetrel.drill.record import CHANNELS, OK, REFUSED, AttackSecond, Line
-from stormpetrel.drill.score import p
 
 MOST_SLICES = 90
 """More slices would be finer than a phone's screen shows."""
@@ -67,7 +67,7 @@ def latency_ms(lines: Iterable[Line], cut: Slices, percent: float) -> Values:
     for line in lines:
         if line.channel in MEMBERS and line.outcome == OK:
             times[cut.of(line.t)].append(line.ms)
-    return tuple(p(percent, some) for some in times)
+    return tuple(percentile(percent, some) for some in times)
 
 
 def refused_per_s(lines: Iterable[Line], cut: Slices) -> Values:

@@ -10,9 +10,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import ceil
 from statistics import median
 
+from stormpetrel.drill.percentile import percentile
 from stormpetrel.drill.phases import PhaseNotice, notices
 from stormpetrel.drill.record import (
     CHANNELS,
@@ -158,7 +158,7 @@ def score(
     attacked = _attacked(scenario)
     under_attack = [one for one in lines if attacked(one.t)]
     judged = under_attack if any(phase.vectors for phase in scenario.phases) else list(lines)
-    calm_p95 = p(95, (one.ms for one in _served(_members(lines)) if _before(scenario, one.t)))
+    calm_p95 = percentile(95, (one.ms for one in _served(_members(lines)) if _before(scenario, one.t)))
     below, adjacent = windows(scenario, lines)
     return Scores(
         kept=kept_by(judged, lambda one: one.channel),
@@ -172,8 +172,8 @@ def score(
         windows_below=below,
         adjacent_below=adjacent,
         recovered_s=recovered_s(scenario, lines, calm_p95),
-        members_p99_ms=p(99, (one.ms for one in _served(_members(judged)))),
-        hot_p99_ms=p(99, (one.ms for one in _served(judged) if one.is_hot)),
+        members_p99_ms=percentile(99, (one.ms for one in _served(_members(judged)))),
+        hot_p99_ms=percentile(99, (one.ms for one in _served(judged) if one.is_hot)),
         calm_p95_ms=calm_p95,
         posts=posts,
         lost=lost,
@@ -326,7 +326,7 @@ def recovered_s(scenario: Scenario, lines: Sequence[Line], calm_p95_ms: float | 
         after = [one.ms for one in mine if one.t >= last + second]
         if len(after) < MIN_LINES:
             break
-        at = p(95, after)
+        at = percentile(95, after)
         if at is not None and at <= limit_ms:
             return float(second)
     return float(end_s) if len(mine) >= MIN_LINES else None
@@ -355,15 +355,7 @@ def latency(lines: Sequence[Line]) -> dict[str, tuple[float, float]]:
     by: defaultdict[str, list[float]] = defaultdict(list)
     for one in _served(lines):
         by[one.channel].append(one.ms)
-    return {name: (median(by[name]), p(99, by[name]) or 0.0) for name in _in_order(by)}
-
-
-def p(percent: float, values: Iterable[float]) -> float | None:
-    """Return the percentile by nearest rank; None without values."""
-    ordered = sorted(values)
-    if not ordered:
-        return None
-    return ordered[max(0, ceil(len(ordered) * percent / 100) - 1)]
+    return {name: (median(by[name]), percentile(99, by[name]) or 0.0) for name in _in_order(by)}
 
 
 # G7, G8
@@ -389,7 +381,7 @@ def contract(lines: Sequence[Line]) -> KeptShare:
 def problems(lines: Sequence[Line], usage: CpuUsage | None) -> tuple[str, ...]:
     """Return why the run is not valid and what to do; empty for a valid run."""
     found = list(machine_problems(usage) if usage is not None else ())
-    late = p(99, (one.late_ms for one in lines if not one.is_retry))
+    late = percentile(99, (one.late_ms for one in lines if not one.is_retry))
     if late is not None and late > MAX_LATE_P99_MS:
         found.append(
             f"simulated users were {late:.0f} ms late themselves at p99 (at most 10 ms): stop other programs, or use "

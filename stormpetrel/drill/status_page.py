@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from stormpetrel.drill.loopback import Address, TrafficBudget, start_socket
+from stormpetrel.drill.percentile import percentile
 from stormpetrel.drill.record import OK, Line, PageLook
 
 EVERY_S = 1.0
@@ -46,11 +47,14 @@ _MEANS = re.compile(r'^stormpetrel_phase_means\{vector="(\w+)"\} 1$', re.MULTILI
 
 @dataclass(frozen=True, slots=True)
 class PageScore:
-    """`looks`: how often the page was read. `reached`: how often it answered. `lies_s`: by channel, in seconds."""
+    """`looks`: how often the page was read. `reached`: how often it answered, and `p99_ms`: within this time; None if
+    never. `lies_s`: by channel, in seconds.
+    """
 
     looks: int
     reached: int
     lies_s: dict[str, int]
+    p99_ms: float | None
 
     @property
     def lie_seconds(self) -> int:
@@ -136,7 +140,8 @@ def page_score(lines: Iterable[Line], looks: Sequence[PageLook]) -> PageScore | 
             truth = truths.get(name)
             if truth is not None and truth.is_bad(look.t) and truth.is_bad(look.t - WINDOW_S):
                 lies[name] += 1
-    return PageScore(len(looks), sum(bool(one.shown) for one in looks), dict(lies))
+    answered_ms = [one.ms for one in looks if one.shown]
+    return PageScore(len(looks), len(answered_ms), dict(lies), percentile(99, answered_ms))
 
 
 def _green(shown: Mapping[str, str]) -> list[str]:

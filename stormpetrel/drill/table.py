@@ -113,7 +113,9 @@ def score_rows(runs: Sequence[Scores]) -> list[tuple[str, str]]:
         *(
             (
                 "G10 status page",
-                f"{page.reached} of {page.looks} times reached, lied for {page.lie_seconds} s"
+                f"{page.reached} of {page.looks} times reached"
+                + (f" (p99 {page.p99_ms:.0f} ms)" if page.p99_ms is not None else "")
+                + f", lied for {page.lie_seconds} s"
                 + (
                     f" ({', '.join(f'{name} {s} s' for name, s in page.lies_s.items())})"
                     if page.lies_s

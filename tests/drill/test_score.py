@@ -8,6 +8,7 @@ import pytest
 
 from stormpetrel.drill import scenario
 from stormpetrel.drill.margins import shortfalls
+from stormpetrel.drill.percentile import percentile
 from stormpetrel.drill.record import (
     FAILED,
     LATE,
@@ -19,7 +20,7 @@ from stormpetrel.drill.record import (
     FoundPost,
     Line,
 )
-from stormpetrel.drill.score import KeptShare, Scores, p, score
+from stormpetrel.drill.score import KeptShare, Scores, score
 
 CALM_ATTACK_CALM = scenario.build("t", (20, "calm", ()), (40, "A3", [("A3", 1.0)]), (20, "calm again", ()))
 
@@ -200,7 +201,7 @@ def test_recovery_is_when_the_p95_after_the_attack_is_near_that_of_calm() -> Non
 def test_a_percentile_is_a_value_that_occurred(
     percent: float, values: list[float], wanted: float | None
 ) -> None:
-    assert p(percent, values) == wanted
+    assert percentile(percent, values) == wanted
 
 
 def test_latency_is_of_what_was_served_at_the_first_attempt() -> None:

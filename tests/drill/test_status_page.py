@@ -33,7 +33,7 @@ def asked(bad_from, bad_until, *, each_s=0.5, channel="apps"):
 def test_a_page_that_stays_green_lies_once_people_suffered_for_ten_seconds():
     score = page_score(asked(20, 60), looks(lambda t: GREEN))
     # From second 20.5 on the last ten seconds are bad, and from 30.5 on those before them too.
-    assert score == PageScore(looks=60, reached=60, lies_s={"Apps": 29})
+    assert score == PageScore(looks=60, reached=60, lies_s={"Apps": 29}, p99_ms=2.0)
     assert score.lie_seconds == 29
 
 
@@ -65,8 +65,14 @@ def test_few_requests_say_nothing_and_retries_do_not_count():
 
 def test_a_page_that_does_not_answer_is_counted_and_is_no_lie():
     score = page_score(asked(20, 60), looks(lambda t: {} if t % 2 else {"Apps": "major_outage"}))
-    assert score == PageScore(looks=60, reached=30, lies_s={})
+    assert score == PageScore(looks=60, reached=30, lies_s={}, p99_ms=2.0)
     assert page_score(asked(20, 60), []) is None
+
+
+def test_the_time_of_99_of_100_answers_counts_without_those_that_never_came():
+    slow = [PageLook(float(t), 2.0 + t, GREEN if t else {}) for t in range(101)]
+    assert page_score([], slow).p99_ms == 101.0
+    assert page_score([], slow[:1]).p99_ms is None
 
 
 def test_a_look_is_a_line_of_the_record():
