@@ -56,7 +56,7 @@ class SecureClient(Client):
         self.socket = front.trust.wrap_socket(self.socket, server_hostname=name)
 
 
-def make_certificate(directory: Path) -> Path:
+def make_certificate(directory: Path, names: tuple[str, str] = (NAME, STATUS_NAME)) -> Path:
     """Write a PEM file with a key and a certificate for both names, valid for a day. Return its path."""
     require("openssl")
     key, certificate, both = (directory / name for name in ("key.pem", "certificate.pem", "both.pem"))
@@ -72,8 +72,8 @@ def make_certificate(directory: Path) -> Path:
                 "ec_paramgen_curve:prime256v1",
                 "-nodes",
             ),
-            *("-keyout", key, "-out", certificate, "-days", "1", "-subj", f"/CN={NAME}"),
-            *("-addext", f"subjectAltName=DNS:{NAME},DNS:{STATUS_NAME},IP:127.0.0.1"),
+            *("-keyout", key, "-out", certificate, "-days", "1", "-subj", f"/CN={names[0]}"),
+            *("-addext", f"subjectAltName=DNS:{names[0]},DNS:{names[1]},IP:127.0.0.1"),
         ],
         check=True,
         capture_output=True,
@@ -90,17 +90,20 @@ def a_front(
     edge_port: int,
     status_port: int = NOTHING_LISTENS,
     mark: tuple[str, str] | None = None,
+    names: tuple[str, str] = (NAME, STATUS_NAME),
+    connections: int = 512,
 ) -> Iterator[Front]:
     """Run the proxy `name` with its configuration of deploy/, in front of the servers on these two ports.
 
-    `mark`: a pattern, and a line that is inserted after the line that matches it.
+    `mark`: a pattern, and a line that is inserted after the line that matches it. `names`: of the site and of the
+    status page. `connections`: at most so many clients.
     """
     require(name)
     directory.mkdir(parents=True, exist_ok=True)
-    pem = make_certificate(directory)
+    pem = make_certificate(directory, names)
     with reserved_ports(2) as (port, plain_port):
-        site = ProxiedSite(NAME, STATUS_NAME, f"127.0.0.1:{edge_port}", f"127.0.0.1:{status_port}")
-        trial = ProxyTrial(directory, site, port, plain_port, pem)
+        site = ProxiedSite(*names, f"127.0.0.1:{edge_port}", f"127.0.0.1:{status_port}")
+        trial = ProxyTrial(directory, site, port, plain_port, pem, connections)
         command = trial.command(name)
         if mark is not None:
             path = trial.file(name)
