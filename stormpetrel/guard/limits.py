@@ -52,6 +52,10 @@ class ListLimits:
         """Return the network of an entry; None if it exceeds a limit."""
         if len(text) > MAX_TEXT or not SHORTEST_S <= lasts_s <= LONGEST_S:
             return None
+        if "%" in text:
+            # `ipaddress` takes any text for the zone of an IPv6 address, also commands, and gives it back in the text
+            # for nft.
+            return None
         try:
             network = ipaddress.ip_network(text)
         except ValueError:

@@ -27,6 +27,7 @@ def test_wider_prefixes_other_masks_and_broken_text_are_refused():
         "2a0e:b107::/47", "2a0e:b107::/56", "2a0e:b107::/32",
         "2a0e:b107:0:1::10", "45.90.1.10/24", "45.90.1.10; flush ruleset", "45.90.1.10 }\nflush ruleset",
         "", "x" * 1000, "45.90.1.10%eth0", "1517814026",
+        "2a0e:b107::%}\nflush ruleset\n#/64", "2a0e:b107::%eth0/64", "2a0e:b107::%0/48",
     ):  # fmt: skip
         assert NOTHING.checked(text, 60) is None, text
 
