@@ -435,7 +435,7 @@ class Shield:
             if epoch_s - visitor.issued_at_s >= AGED_S:
                 identity = tuple.__new__(Identity, ("visitor", visitor.mark_id))
         if cutoff_s and flags & RETURNS:
-            self.prefixes.shelter(prefix, identity)
+            self.prefixes.shelter(prefix, identity if flags & DEVICE else visitor)
         return identity, flags
 
     def _behaviours(self, identity: Identity, flags: int, at_s: float) -> int:

@@ -90,7 +90,8 @@ class Prefixes:
     def shelter(self, prefix: str, identity: Hashable) -> None:
         """Note that a client from before the present attack came from a network that is not known.
 
-        Nothing may be blocked there outside of the shield. It is not learnt: see the module.
+        Nothing may be blocked there outside of the shield. It is not learnt: see the module. `identity`: its account
+        or its cookie, never its address, as a botnet has many addresses and may share one cookie.
         """
         mine = self._sheltering.get(identity)
         if mine is None:

@@ -8,6 +8,7 @@ from stormpetrel.shield.classify import K0, K1, K2, K3_FAR, K3_NEAR, K4, LANES
 from stormpetrel.shield.cookies import mint
 from stormpetrel.shield.identify import Identity, TokenEntry
 from stormpetrel.shield.marks import DEVICE_COOKIE, mint_device
+from stormpetrel.shield.prefixes import SHELTERS_EACH
 from stormpetrel.shield.queues import GONE
 from stormpetrel.shield.reports import Directions, OperatorEntry
 from tests.shield.visitors import DAY_S, EPOCH_S, SECRET, Visited, token, token_hash
@@ -337,3 +338,13 @@ def test_members_and_earlier_visitors_shelter_the_networks_they_come_from_during
     place.ask("/@nino", address="198.51.107.7")
     report = place.shield.report(at_s=place.at_s, connections=0, cached=0, because={})
     assert set(report.sheltered) == {f"198.51.{n}.0/24" for n in (100, 101, 102, 103)}
+
+
+def test_one_visitor_cookie_shelters_a_few_networks_also_while_it_is_young() -> None:
+    place = attacked()
+    for number, age_s in enumerate((1_300.0, 2 * DAY_S)):
+        cookie = place.visitor(number, age_s=age_s)
+        for n in range(40):
+            place.ask("/@nino", cookie=cookie, address=f"198.51.{n}.7")
+        report = place.shield.report(at_s=place.at_s, connections=0, cached=0, because={})
+        assert len(report.sheltered) == SHELTERS_EACH
