@@ -102,6 +102,13 @@ class RetryTracker:
         entry[3] = 0.0
         return HEEDED
 
+    def waits(self, identity: Identity, at_s: float) -> bool:
+        """Return whether the identity was refused lately, and did not come back too early IGNORED_DEMOTES times."""
+        entry = self.seen.get(identity)
+        if entry is None or entry[3] >= IGNORED_DEMOTES:
+            return False
+        return at_s - entry[1] <= FORGIVEN_AFTER_S or at_s < entry[2]
+
     def ignored(self, identity: Identity) -> int:
         """Return how often in a row the identity came back too early."""
         entry = self.seen.get(identity)

@@ -53,8 +53,8 @@ class Offender:
 class StrangerSource:
     """The strangers of one address in a second. `network`: the address, or the /64 of an IPv6 address.
 
-    `ignored`: how often in a row the most patient client there came back before its Retry-After. -1: a client there
-    is exempt, because members use its network.
+    `ignored`: how often in a row the most patient client there came back before its Retry-After; clients that wait
+    count too. -1: a client there is exempt, because members use its network.
     """
 
     network: str

@@ -9,6 +9,7 @@ import heapq
 from collections import OrderedDict
 from collections.abc import Iterable
 
+from stormpetrel.bounded import BoundedTable, Eviction
 from stormpetrel.shield.answer import RetryTracker
 from stormpetrel.shield.classify import LANES
 from stormpetrel.shield.identify import Identity
@@ -28,6 +29,8 @@ LONGEST_DEMOTION_S = 600.0
 """The time doubles with each demotion, so that pulses (5 s on, 10 s off) do not pay."""
 REMEMBERED = 4096
 FORGOTTEN_AFTER_S = 1800.0
+WAITING = 16_384
+"""Clients at addresses that wait as they were asked to; the one noted first is dropped."""
 _UNMEASURED = 1_000_000
 
 
@@ -52,6 +55,10 @@ class UsageMeter:
         # identity -> (end of the demotion, length of the next one in seconds)
         self.demoted: OrderedDict[Identity, tuple[float, float]] = OrderedDict()
         self._merged: dict[str, float] = {}
+        self._turned_s = 0.0
+        # Parts of addresses that wait as they were asked to, with their address. A client that waits is absent in
+        # most seconds, and yet it is there.
+        self._waiting: BoundedTable[Identity, str] = BoundedTable(WAITING, evicts=Eviction.OLDEST)
 
     def __len__(self) -> int:
         return len(self._now) + len(self._last) + len(self._strikes) + len(self.demoted)
@@ -112,6 +119,7 @@ class UsageMeter:
 
     def turn(self, at_s: float, *, is_overloaded: bool) -> None:
         """End a second: under overload, usage far above the share adds a strike; else one is taken back."""
+        self._turned_s = at_s
         last = self._last = self._now
         self._now = {}
         heavy = self._heavy(last) if is_overloaded else set()
@@ -150,10 +158,24 @@ class UsageMeter:
             source = found.setdefault(network, [0, _UNMEASURED])
             source[0] += used.refused
             source[1] = min(source[1], ignored)
+            if part and used.refused:
+                self._waiting.put(identity, network)
+        self._add_waiting(found, patience)
         return tuple(
             StrangerSource(network, refused, 0 if ignored == _UNMEASURED else ignored)
             for network, (refused, ignored) in list(found.items())[:MAX_SOURCES]
         )
+
+    def _add_waiting(self, found: dict[str, list[int]], patience: RetryTracker) -> None:
+        """Lower the `ignored` of sources where a client waits, and forget the clients that do not wait."""
+        gone = []
+        for identity, network in self._waiting.items():
+            if not patience.waits(identity, self._turned_s):
+                gone.append(identity)
+            elif (source := found.get(network)) is not None:
+                source[1] = min(source[1], patience.ignored(identity))
+        for identity in gone:
+            self._waiting.pop(identity)
 
     def _begin(self, ticket: Ticket) -> _Used | None:
         if len(self._now) >= TRACKED:

@@ -61,6 +61,7 @@ class GuardLink:
         """Take what a worker reports for the guard."""
         self.plan.shelter(report.sheltered)
         self.plan.shelter(prefix for prefix, _ in report.prefixes)
+        self.plan.hear(report.worker, report.sources)
         self._sources += report.sources
         self._served += sum(report.classes.get(name, {}).get("served", 0) for name in _STRANGERS)
 

@@ -32,6 +32,10 @@ WIDENS_AT = {4: 64, 6: 16}
 MAX_LISTED = 20_000
 MAX_REMEMBERED = 65_536
 MAX_SHELTERED = 50_000
+PATIENT_S = 60.0
+"""A client that waits is absent meanwhile: its worker's last word about the source counts for this long."""
+MAX_PATIENT = 32_768
+"""Sources of one worker where a client waits; the one reported longest ago is dropped."""
 ALARM_AFTER = 2
 """Failures of a member's canary in a row, after which the list is withdrawn …"""
 OFF_S = 600.0
@@ -79,6 +83,9 @@ class GuardPlan:
         # A set: each network is stored as its own value.
         self._sheltered: BoundedTable[str, str] = BoundedTable(MAX_SHELTERED, evicts=Eviction.OLDEST)
         self._new_shelters: set[str] = set()
+        # By worker, the sources where a client waits, and when that was reported.
+        self._patient_s: dict[int, BoundedTable[str, float]] = {}
+        self._second_s = 0.0
         self._allowed: tuple[str, ...] = ()
         self._excused: frozenset[str] = frozenset()
         self._off_until_s = 0.0
@@ -101,6 +108,17 @@ class GuardPlan:
             if self._until_s:
                 self._new_shelters.add(prefix)
 
+    def hear(self, worker: int, sources: Iterable[StrangerSource]) -> None:
+        """Note where clients of a worker wait as they are asked to. They also count in seconds without a report."""
+        patient = self._patient_s.get(worker)
+        if patient is None:
+            patient = self._patient_s[worker] = BoundedTable(MAX_PATIENT, evicts=Eviction.OLDEST)
+        for source in sources:
+            if source.ignored < IGNORED_DEMOTES:
+                patient.put(source.network, self._second_s)
+            else:
+                patient.pop(source.network)
+
     def all(self, at_s: float) -> GuardList:
         """Return the whole list, for a guard that has just connected."""
         # A guard takes nothing shorter than FIRST_S.
@@ -109,6 +127,7 @@ class GuardPlan:
 
     def second(self, inputs: GuardInputs, *, at_s: float) -> GuardList:
         """Return the changes of a second."""
+        self._second_s = at_s
         self._end(at_s)
         because = self._reason_for_off(inputs, at_s)
         if because or self.off_because:
@@ -220,9 +239,17 @@ class GuardPlan:
             self._strikes[network] = self._strikes.get(network, 0) + 1
             if self._strikes[network] >= STRIKES:
                 del self._strikes[network]
-                if not self.is_safe(network):
+                if not self._is_patient(network) and not self.is_safe(network):
                     reached.append(network)
         return reached
+
+    def _is_patient(self, source: str) -> bool:
+        """Return whether a client of any worker waits there."""
+        return any(
+            self._second_s - patient[source] <= PATIENT_S
+            for patient in self._patient_s.values()
+            if source in patient
+        )
 
     def is_safe(self, source: str) -> bool:
         """Return whether the source, or a network, must never be listed."""

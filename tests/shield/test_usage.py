@@ -111,6 +111,23 @@ def test_a_report_lists_the_refused_sources_with_the_patience_of_their_most_pati
     assert found["2001:db8:1:2::/64"].ignored >= IGNORED_DEMOTES
 
 
+def test_a_client_that_waits_counts_also_in_the_seconds_in_which_it_is_absent() -> None:
+    place = attacked()
+    insist(place, "203.0.113.5", times=1, agent="Another/1.0")
+    for _ in range(30):
+        insist(place, "203.0.113.5")
+        place.pass_time(1.0)
+        assert sources_of(place)["203.0.113.5"].ignored < IGNORED_DEMOTES
+    # It does not come back: after a minute the others count again.
+    place.pass_time(60.0)
+    insist(place, "203.0.113.5")
+    place.pass_time(1.0)
+    sources_of(place)
+    insist(place, "203.0.113.5")
+    place.pass_time(1.0)
+    assert sources_of(place)["203.0.113.5"].ignored >= IGNORED_DEMOTES
+
+
 def test_a_source_in_a_network_with_members_is_marked_as_exempt() -> None:
     place = Visited()
     place.member(1)

@@ -47,6 +47,24 @@ def test_a_client_that_waits_takes_back_all_strikes():
     assert seconds(plan, flood(BOT), from_s=5, count=4) == []
 
 
+def test_a_client_that_waits_on_another_worker_counts_for_a_minute_without_a_further_report():
+    plan = a_plan()
+    seconds(plan, flood(), count=10)
+    plan.hear(1, [StrangerSource(BOT, 1, 0)])
+    for at in range(10, 70):
+        plan.hear(0, flood(BOT).sources)
+        assert not plan.second(flood(BOT), at_s=float(at)).listed, at
+    assert seconds(plan, flood(BOT), from_s=70) == [(BOT, 30)]
+
+
+def test_a_client_that_waits_no_more_does_not_count():
+    plan = a_plan()
+    plan.hear(1, [StrangerSource(BOT, 1, 0)])
+    seconds(plan, flood(BOT), count=4)
+    plan.hear(1, [StrangerSource(BOT, 9, 5)])
+    assert plan.second(flood(BOT), at_s=4.0).listed == ((BOT, 30),)
+
+
 def test_a_quiet_second_takes_back_one_strike():
     plan = a_plan()
     seconds(plan, flood(BOT), count=4)
