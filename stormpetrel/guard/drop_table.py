@@ -1,9 +1,9 @@
 """The guard's nftables table: sets of networks with timeouts, whose packets to the web's ports are dropped.
 
 One table of its own, and no command that touches another. Prerouting at priority raw is before connection tracking,
-so that a dropped packet costs the kernel about a microsecond. The sets are hash sets, one for each mask: adding to a
-set of intervals takes 181 ms. The program `nft` gets every command on standard input, without a shell, and addresses
-only in the form that `ipaddress` writes.
+so that a dropped packet costs the kernel less than a microsecond. The sets are hash sets, one for each mask: adding
+to a set of intervals takes 181 ms. The program `nft` gets every command on standard input, without a shell, and
+addresses only in the form that `ipaddress` writes.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from stormpetrel.control.networks import Network
 from stormpetrel.errors import EnvironmentFailure
-from stormpetrel.guard.limits import MASKS, MAX_ENTRIES, Network
+from stormpetrel.guard.limits import MASKS, MAX_ENTRIES
 
 TABLE = "inet stormpetrel_guard"
 NFT_S = 10.0

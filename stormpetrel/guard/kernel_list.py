@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable
 
 from stormpetrel.control.guard_messages import GuardList, GuardReport
+from stormpetrel.control.networks import Network
 from stormpetrel.guard.drop_table import DropTable, NftFailed
-from stormpetrel.guard.limits import LONGEST_S, MAX_ENTRIES, ListLimits, Network
+from stormpetrel.guard.limits import LONGEST_S, MAX_ENTRIES, ListLimits
 
 
 class KernelList:

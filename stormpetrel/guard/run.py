@@ -15,10 +15,11 @@ import msgspec
 
 from stormpetrel.control import wire
 from stormpetrel.control.guard_messages import SILENT_S, decode_list
+from stormpetrel.control.networks import Network
 from stormpetrel.errors import EnvironmentFailure
 from stormpetrel.guard.drop_table import DropTable, NftFailed
 from stormpetrel.guard.kernel_list import KernelList
-from stormpetrel.guard.limits import ListLimits, Network
+from stormpetrel.guard.limits import ListLimits
 from stormpetrel.guard.own_network import own_network
 
 RETRY_S = 1.0

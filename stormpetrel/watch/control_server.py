@@ -39,6 +39,7 @@ from stormpetrel.control.messages import (
     decode_first,
     decode_from_worker,
 )
+from stormpetrel.control.networks import Network
 from stormpetrel.errors import SetupError
 from stormpetrel.model.event import ShieldPaused, ShieldRuled
 from stormpetrel.shield.entries import covers
@@ -49,7 +50,7 @@ from stormpetrel.watch.audience import WatchAudience
 from stormpetrel.watch.canaries import Canaries
 from stormpetrel.watch.cluster_state import ClusterState
 from stormpetrel.watch.guard_link import GuardLink
-from stormpetrel.watch.guard_plan import GuardPlan, Network
+from stormpetrel.watch.guard_plan import GuardPlan
 from stormpetrel.watch.journal_writer import JournalWriter
 from stormpetrel.watch.orders import LONGEST_PAUSE_S
 from stormpetrel.watch.status.book import IncidentDesk

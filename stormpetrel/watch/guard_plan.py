@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from stormpetrel.bounded import BoundedTable, Eviction
 from stormpetrel.control.guard_messages import GuardList
+from stormpetrel.control.networks import NOT_PUBLIC, Network, NetworkSet
 from stormpetrel.shield.answer import IGNORED_DEMOTES
 from stormpetrel.shield.prefixes import prefix_of
 from stormpetrel.shield.reports import StrangerSource
@@ -42,9 +43,6 @@ OFF_S = 600.0
 """… for this long."""
 
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
 @dataclass(frozen=True, slots=True)
 class GuardInputs:
     """What the watch knows of a second.
@@ -71,7 +69,7 @@ class GuardPlan:
         self.off_because = ""
         self.added = self.withdrawn = 0
         self._is_known = is_known
-        self._proxies = proxies
+        self._never = NetworkSet((*NOT_PUBLIC, *proxies))
         self._until_s: dict[str, float] = {}
         # The listed sources by network, for widening; a network that is listed as a whole has no entry.
         self._of_network: dict[str, set[str]] = {}
@@ -87,6 +85,7 @@ class GuardPlan:
         self._patient_s: dict[int, BoundedTable[str, float]] = {}
         self._second_s = 0.0
         self._allowed: tuple[str, ...] = ()
+        self._allowed_networks = NetworkSet(())
         self._excused: frozenset[str] = frozenset()
         self._off_until_s = 0.0
 
@@ -205,7 +204,8 @@ class GuardPlan:
     def _withdraw_safe(self, allowed: tuple[str, ...], at_s: float) -> tuple[str, ...]:
         """Withdraw the sources that have become safe since the last second."""
         is_changed = allowed != self._allowed
-        self._allowed = allowed
+        if is_changed:
+            self._allowed, self._allowed_networks = allowed, NetworkSet(map(ipaddress.ip_network, allowed))
         shelters, self._new_shelters = self._new_shelters, set()
         if not is_changed and not shelters:
             return ()
@@ -256,12 +256,10 @@ class GuardPlan:
         prefix = prefix_of(source)
         if self._is_known(prefix) or prefix in self._sheltered or self._is_allowed(source):
             return True
-        network = ipaddress.ip_network(source)
-        return not network.is_global or any(network.overlaps(proxy) for proxy in self._proxies)
+        return self._never.overlaps(ipaddress.ip_network(source))
 
     def _is_allowed(self, source: str) -> bool:
-        network = ipaddress.ip_network(source)
-        return any(network.overlaps(ipaddress.ip_network(allowed)) for allowed in self._allowed)
+        return bool(self._allowed) and self._allowed_networks.overlaps(ipaddress.ip_network(source))
 
 
 def merged(sources: Iterable[StrangerSource]) -> dict[str, tuple[int, int]]:
