@@ -113,6 +113,8 @@ class FastPath:
         ):
             return False
         worker.counts.requests += 1
+        # The shield, which notes the clients that do not wait, is not asked here.
+        worker.gate.patience.arrived(stranger, now)
         ticket = worker.shield.stranger(stranger)
         self._write(self.refusal(SPENT, ticket, head.path, head.keep_alive, head.only_head, now))
         if key is None and head.keep_alive:

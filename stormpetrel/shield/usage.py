@@ -151,10 +151,12 @@ class UsageMeter:
         for identity, used in self._last.items():
             if identity.kind != "address":
                 continue
-            # Usage is counted by part of an address (agents.py). A client without a part was answered from
-            # memory or in calm: its patience is not measured, so it counts as refused only.
+            # Usage is counted by part of an address (agents.py). A whole address is one that is over its ceiling, and
+            # is refused from memory; or it is from before there was overload, and its patience is not measured.
             network, _, part = str(identity.value).partition(" ")
-            ignored = -1 if used.exempt else patience.ignored(identity) if part else _UNMEASURED
+            ignored = -1 if used.exempt else patience.ignored(identity)
+            if not (ignored or part):
+                ignored = _UNMEASURED
             source = found.setdefault(network, [0, _UNMEASURED])
             source[0] += used.refused
             source[1] = min(source[1], ignored)
