@@ -187,7 +187,9 @@ def edge(*, script: str, core: int | None = 0, arguments: Sequence[str] = ()) ->
         process.wait(20)
 
 
-def serve(app: Any, *, port: int, facts: PathFacts | None = None, **keys: Mapping[str, Any]) -> None:
+def serve(
+    app: Any, *, port: int, host: str = "127.0.0.1", facts: PathFacts | None = None, **keys: Mapping[str, Any]
+) -> None:
     """Run the edge on a port until SIGTERM. It counts visitors, as an instance does by default.
 
     `facts`: those of every path; None for a page that is never cached. `keys`: non-default settings of `edge` and
@@ -209,7 +211,7 @@ def serve(app: Any, *, port: int, facts: PathFacts | None = None, **keys: Mappin
     async def main() -> None:
         sock = socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(("127.0.0.1", port))
+        sock.bind((host, port))
         parts = EdgeParts(
             edge=EdgeConfig(**keys.get("edge", {})),
             shield=ShieldConfig(**keys.get("shield", {})),

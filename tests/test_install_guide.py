@@ -20,7 +20,13 @@ DEPLOY = ROOT / "deploy"
 PAGE = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
 SECTIONS = try_install.commands(PAGE)
 COMMANDS = [command for commands in SECTIONS.values() for _, command in commands]
-UNITS = ("stormpetrel.service", "stormpetrel-backup.service", "stormpetrel-backup.timer")
+UNITS = (
+    "stormpetrel.service",
+    "stormpetrel-backup.service",
+    "stormpetrel-backup.timer",
+    "stormpetrel-guard.service",
+)
+SERVICES = ("stormpetrel.service", "stormpetrel-backup.service", "stormpetrel-guard.service")
 
 
 def test_the_commands_of_a_page_are_found_by_section_and_kind():
@@ -47,8 +53,11 @@ def test_what_the_script_does_in_place_of_a_command_is_for_one_that_the_page_has
 
 
 def test_files_that_the_page_copies_are_there_and_those_that_are_there_are_copied():
-    proxies = try_install.commands((ROOT / "docs" / "proxies.md").read_text(encoding="utf-8"))
-    commands = [*COMMANDS, *(command for inside in proxies.values() for _, command in inside)]
+    others = [
+        try_install.commands((ROOT / "docs" / page).read_text(encoding="utf-8"))
+        for page in ("proxies.md", "guard.md")
+    ]
+    commands = [*COMMANDS, *(one for page in others for inside in page.values() for _, one in inside)]
     named = {name for command in commands for name in re.findall(r"/opt/stormpetrel/deploy/(\S+)", command)}
     assert named == {path.name for path in DEPLOY.iterdir()}
 
@@ -82,7 +91,8 @@ def units(tmp_path):
     for name in UNITS:
         text = (DEPLOY / name).read_text(encoding="utf-8")
         (tmp_path / name).write_text(
-            text.replace("/opt/stormpetrel/.venv/bin/stormpetrel serve", "/bin/true serve"), encoding="utf-8"
+            re.sub("/opt/stormpetrel/.venv/bin/stormpetrel (serve|guard)", r"/bin/true \1", text),
+            encoding="utf-8",
         )
     return tmp_path
 
@@ -106,7 +116,7 @@ def test_systemd_understands_the_units(units):
     assert "nothing" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["stormpetrel.service", "stormpetrel-backup.service"])
+@pytest.mark.parametrize("name", SERVICES)
 def test_systemd_finds_the_services_confined(units, name):
     require("systemd")
     done = subprocess.run(
@@ -117,7 +127,7 @@ def test_systemd_finds_the_services_confined(units, name):
     )
     exposure = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
     assert exposure is not None, done.stdout + done.stderr
-    assert float(exposure[1]) <= (try_install.MOST_EXPOSURE if name == "stormpetrel.service" else 4.0)
+    assert float(exposure[1]) <= (4.0 if name == "stormpetrel-backup.service" else try_install.MOST_EXPOSURE)
 
 
 @pytest.mark.prove

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class GuardLink:
-    """Serves one guard, the latest that connected. Call `take` for each report, and `second` once a second."""
+    """Serves one guard; others are turned away. Call `take` for each report, and `second` once a second."""
 
     def __init__(self, plan: GuardPlan) -> None:
         self.plan = plan
@@ -120,7 +120,10 @@ class GuardLink:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._writer is not None:
-            self._writer.close()
+            # Two guards would undo each other's table. One that is dead or silent has lost its place.
+            log.warning("a second guard was turned away: one is connected")
+            writer.close()
+            return
         self._writer, self._is_new = writer, True
         loop = asyncio.get_running_loop()
         self._report, told_s = GuardReport(0, 0, 0), loop.time()
@@ -136,8 +139,7 @@ class GuardLink:
         except (TimeoutError, OSError, wire.BrokenMessage, msgspec.DecodeError) as error:
             log.warning("the guard is gone: %s", error or type(error).__name__)
         finally:
-            if self._writer is writer:
-                self._writer = None
+            self._writer = None
             writer.close()
             with contextlib.suppress(OSError, asyncio.CancelledError):
                 await writer.wait_closed()

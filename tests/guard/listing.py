@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from stormpetrel.control import wire
@@ -63,11 +63,14 @@ def a_list_server(folder: Path) -> Iterator[ListServer]:
 
 
 @contextlib.contextmanager
-def a_guard(machine: Namespace, folder: Path, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """Run `stormpetrel guard` in a namespace; stop it with SIGTERM at the end."""
+def a_guard(
+    machine: Namespace, folder: Path, *arguments: object, before: Sequence[str] = ()
+) -> Iterator[subprocess.Popen[str]]:
+    """Run `stormpetrel guard` in a namespace, by the command `before`; stop it with SIGTERM at the end."""
     log = folder / "guard.log"
     with open(log, "w", encoding="utf-8") as output:
         process = machine.start(
+            *before,
             *(sys.executable, "-m", "stormpetrel", "guard", "--socket", folder / FILE_NAME, "--port", PORT),
             *arguments,
             stdout=output,

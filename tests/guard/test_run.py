@@ -141,3 +141,16 @@ def test_a_ruleset_that_another_program_flushed_is_made_again(tmp_path):
         server.run("nft", "flush", "ruleset")
         assert watch.say().problem == ""
         assert LISTED in table(server)
+
+
+def test_one_capability_is_all_that_it_needs(tmp_path):
+    options = ("--bounding-set", "--inh-caps", "--ambient-caps")
+    only_net_admin = ["setpriv", *(word for name in options for word in (name, "-all,+net_admin"))]
+    with (
+        two_machines() as (server, _),
+        a_list_server(tmp_path) as watch,
+        a_guard(server, tmp_path, before=[*only_net_admin, "--no-new-privs"]),
+    ):
+        watch.accept()
+        assert watch.say((LISTED, 60)).problem == ""
+        assert LISTED in table(server)

@@ -94,23 +94,26 @@ def test_a_guard_gets_the_list_and_then_the_changes_and_its_state_is_shown(tmp_p
     asyncio.run(body())
 
 
-def test_a_second_guard_takes_the_place_of_the_first_and_gets_the_whole_list(tmp_path):
+def test_a_second_guard_is_turned_away_and_the_next_one_gets_the_whole_list(tmp_path):
     async def body():
         async with a_link(tmp_path) as link:
-            first, other = GuardClient(), GuardClient()
+            first, other, third = GuardClient(), GuardClient(), GuardClient()
             await first.connect(tmp_path)
             await until(lambda: link.is_connected)
             for at_s in range(STRIKES):
                 second(link, at_s)
             await other.connect(tmp_path)
-            assert await asyncio.wait_for(first.reader.read(), 20) is not None
-            await until(lambda: link.is_connected)
-            second(link, 5)
-            whole = await other.read()
-            # It ends in 29 s, and a guard takes nothing shorter than 30.
-            assert (whole.is_all, whole.listed) == (True, ())
-            first.writer.close()
+            assert await asyncio.wait_for(other.reader.read(), 20) == b""
             other.writer.close()
+            assert (await first.read()).is_all
+            first.writer.close()
+            await until(lambda: not link.is_connected)
+            await third.connect(tmp_path)
+            await until(lambda: link.is_connected)
+            second(link, 4)
+            whole = await third.read()
+            assert (whole.is_all, whole.listed) == (True, ((LISTED, 30),))
+            third.writer.close()
 
     asyncio.run(body())
 
