@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from stormpetrel.cli.parser import Commands, add_command, whole_number
 
 if TYPE_CHECKING:
-    from stormpetrel.control.networks import Network
+    from stormpetrel.config import Network
 
 PORTS = (80, 443)
 

@@ -28,6 +28,7 @@ MARKS = (CONFIG_FILE, "secret.key", "stormpetrel.db", "demo-logins.txt")
 LEFT_BEHIND = (
     "serve-*.lock",
     "watch.sock",
+    "guard.sock",
     "journal.sqlite*",
     "attacks.sqlite*",
     "stormpetrel.db.lock",

@@ -194,22 +194,9 @@ def phase_line(status: StatusMessage) -> str:
     return "" if phase is None else f"since {clock_time(phase.began_epoch_s)}: {phase.text}"
 
 
-def guard_line(status: StatusMessage) -> str:
-    """Return the state of the guard, such as "blocks 12 sources in the kernel (340 packets dropped a second)"."""
-    guard = status.guard
-    if guard is None or not guard.is_running:
-        return "not running"
-    if guard.problem:
-        return f"fails: {guard.problem}"
-    if guard.off_because:
-        until = f" until {when(guard.off_until_epoch_s)}" if guard.off_until_epoch_s else ""
-        return f"blocks nothing{until}: {guard.off_because}"
-    sources = "1 source" if guard.listed == 1 else f"{guard.listed:,} sources"
-    refused = f"; it refused {guard.refused:,} entries" if guard.refused else ""
-    return f"blocks {sources} in the kernel ({guard.packets_per_s:,.0f} packets dropped a second){refused}"
-
-
 def _print_status(status: StatusMessage) -> None:
+    from stormpetrel.control.guard_text import guard_text
+
     now_s = time.time()
     workers = _workers(len(status.workers))
     print(f"shield   {shield_state(status, now_s=now_s)}; mode {status.mode or 'unknown'}, {workers}")
@@ -219,7 +206,7 @@ def _print_status(status: StatusMessage) -> None:
         print(f"phase    {line}")
     if status.paused_until_epoch_s > now_s:
         print(f"paused   denies and demotions are off until {when(status.paused_until_epoch_s)}")
-    print(f"guard    {guard_line(status)}")
+    print(f"guard    {guard_text(status.guard)}")
     if status.journal_problem:
         print(f"journal  cannot be written: {status.journal_problem}")
     print()

@@ -11,6 +11,7 @@ from itertools import zip_longest
 from stormpetrel.cli.output import fitted, table_lines, width
 from stormpetrel.cli.shield import phase_line, shield_state
 from stormpetrel.cli.times import ago, duration
+from stormpetrel.control.guard_text import guard_text
 from stormpetrel.control.messages import CanaryState, StatusMessage
 
 WIDE = 120
@@ -40,6 +41,8 @@ def screen(status: StatusMessage, *, columns: int, lines: int, now_s: float) -> 
     if status.paused_until_epoch_s > now_s:
         left = duration(status.paused_until_epoch_s - now_s)
         shown.append(f"PAUSED: denies and demotions are off for {left} (stormpetrel shield pause --end)")
+    if status.guard is not None and status.guard.is_running:
+        shown.append(f"the guard {guard_text(status.guard)}")
     if status.journal_problem:
         shown.append(f"the journal cannot be written: {status.journal_problem}")
     shown += ["", *_charts(status, columns=columns), "", *_channels(status, now_s=now_s), ""]

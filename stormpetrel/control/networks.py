@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import Any
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from stormpetrel.config import Network
 
 NOT_PUBLIC = tuple(
     ipaddress.ip_network(text)

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from stormpetrel.control.networks import Network
+from stormpetrel.config import Network
 from stormpetrel.errors import EnvironmentFailure
 from stormpetrel.guard.limits import MASKS, MAX_ENTRIES
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from stormpetrel.config import Network
 from stormpetrel.control.guard_messages import GuardList, GuardReport
-from stormpetrel.control.networks import Network
 from stormpetrel.guard.drop_table import DropTable, NftFailed
 from stormpetrel.guard.limits import LONGEST_S, MAX_ENTRIES, ListLimits
 

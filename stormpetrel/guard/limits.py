@@ -9,7 +9,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 
-from stormpetrel.control.networks import NOT_PUBLIC, Network, NetworkSet
+from stormpetrel.config import Network
+from stormpetrel.control.networks import NOT_PUBLIC, NetworkSet
 
 MAX_ENTRIES = 20_000
 SHORTEST_S = 30

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 from pathlib import Path
 
-from stormpetrel.control.networks import Network
+from stormpetrel.config import Network
 
 _PROC = Path("/proc/net")
 _RESOLVERS = Path("/etc/resolv.conf")

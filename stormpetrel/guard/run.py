@@ -13,9 +13,9 @@ from typing import NoReturn
 
 import msgspec
 
+from stormpetrel.config import Network
 from stormpetrel.control import wire
 from stormpetrel.control.guard_messages import SILENT_S, decode_list
-from stormpetrel.control.networks import Network
 from stormpetrel.errors import EnvironmentFailure
 from stormpetrel.guard.drop_table import DropTable, NftFailed
 from stormpetrel.guard.kernel_list import KernelList

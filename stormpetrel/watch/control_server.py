@@ -13,6 +13,7 @@ import msgspec
 
 from stormpetrel import clock
 from stormpetrel.bounded import BoundedTable, Eviction
+from stormpetrel.config import Network
 from stormpetrel.control import wire
 from stormpetrel.control.entries import canonical_value, checked
 from stormpetrel.control.messages import (
@@ -39,7 +40,6 @@ from stormpetrel.control.messages import (
     decode_first,
     decode_from_worker,
 )
-from stormpetrel.control.networks import Network
 from stormpetrel.errors import SetupError
 from stormpetrel.model.event import ShieldPaused, ShieldRuled
 from stormpetrel.shield.entries import covers

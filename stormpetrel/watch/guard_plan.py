@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from stormpetrel.bounded import BoundedTable, Eviction
+from stormpetrel.config import Network
 from stormpetrel.control.guard_messages import GuardList
-from stormpetrel.control.networks import NOT_PUBLIC, Network, NetworkSet
+from stormpetrel.control.networks import NOT_PUBLIC, NetworkSet
 from stormpetrel.shield.answer import IGNORED_DEMOTES
 from stormpetrel.shield.prefixes import prefix_of
 from stormpetrel.shield.reports import StrangerSource
@@ -254,9 +255,13 @@ class GuardPlan:
     def is_safe(self, source: str) -> bool:
         """Return whether the source, or a network, must never be listed."""
         prefix = prefix_of(source)
-        if self._is_known(prefix) or prefix in self._sheltered or self._is_allowed(source):
+        if self._is_known(prefix) or prefix in self._sheltered:
             return True
-        return self._never.overlaps(ipaddress.ip_network(source))
+        try:
+            return self._is_allowed(source) or self._never.overlaps(ipaddress.ip_network(source))
+        except ValueError:
+            # A client without an address, such as one at a UNIX socket.
+            return True
 
     def _is_allowed(self, source: str) -> bool:
         return bool(self._allowed) and self._allowed_networks.overlaps(ipaddress.ip_network(source))
@@ -266,6 +271,8 @@ def merged(sources: Iterable[StrangerSource]) -> dict[str, tuple[int, int]]:
     """Return by network the refused requests on all workers, and the least `ignored` of any."""
     sums: dict[str, tuple[int, int]] = {}
     for one in sources:
-        refused, ignored = sums.get(one.network, (0, one.ignored))
-        sums[one.network] = (refused + one.refused, min(ignored, one.ignored))
+        # A listener for both versions sees an IPv4 client as an IPv6 address; the kernel's filter sees IPv4.
+        network = one.network.removeprefix("::ffff:") if "." in one.network else one.network
+        refused, ignored = sums.get(network, (0, one.ignored))
+        sums[network] = (refused + one.refused, min(ignored, one.ignored))
     return sums

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stormpetrel.control.asking import ask
+from stormpetrel.control.guard_text import guard_text
 from stormpetrel.control.messages import Answer, Ask, AskPause, AskRule, AskStatus, Failed, StatusMessage
 from stormpetrel.errors import EnvironmentFailure, Invalid, NotFound
 from stormpetrel.http.request import Request
@@ -104,6 +105,7 @@ async def _page(request: Request, *, typed: dict[str, str] | None = None, proble
         away=away,
         state="" if status is None else _state(status, now_s=now_s),
         phase="" if status is None else phase_line(status),
+        guard="" if status is None or not (status.guard and status.guard.is_running) else guard_text(status.guard),
         paused_s=0 if status is None else max(0, round(status.paused_until_epoch_s - now_s)),
         charts=() if status is None else charts(status),
         channels=() if status is None else _channels(status, now_s=now_s),

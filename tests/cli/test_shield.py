@@ -61,6 +61,7 @@ def test_status_shows_everything_that_matters_now(run, watch):
         "mode full, 1 worker\n",
         "onset    2030-03-17 17:46:40 UTC",
         "paused   denies and demotions are off until ",
+        "guard    not running\n",
         "not yet",
         "web-0 ",
         "queue/full",

@@ -20,6 +20,7 @@ WORDS = {
     "check": ([], 1),
     "completion": (["bash"], 0),
     "config": ([], 0),
+    "guard": (["--port", "0"], 2),
     "incident list": ([], 2),
     "incident resolve": (["1", "--text", "It works."], 2),
     "incident show": (["1"], 2),
@@ -165,7 +166,14 @@ def test_a_secret_in_the_environment_does_not_make_an_instance(run, data_dir, mo
 
 def test_init_works_beside_what_a_dead_server_left(run, data_dir):
     data_dir.mkdir()
-    for name in ("serve-web.lock", "serve-watch.lock", "watch.sock", "journal.sqlite", "attacks.sqlite-wal"):
+    for name in (
+        "serve-web.lock",
+        "serve-watch.lock",
+        "watch.sock",
+        "guard.sock",
+        "journal.sqlite",
+        "attacks.sqlite-wal",
+    ):
         (data_dir / name).write_bytes(b"")
     run("init")
     run("user", "list")

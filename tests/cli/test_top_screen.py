@@ -11,6 +11,7 @@ from stormpetrel.cli.output import width
 from stormpetrel.cli.top_screen import screen, sparkline
 from stormpetrel.control.messages import (
     CanaryState,
+    GuardState,
     LoadPoint,
     OffenderState,
     PhaseState,
@@ -55,6 +56,13 @@ def test_the_present_phase_is_the_second_line():
     since = time.strftime("%H:%M:%S UTC", time.gmtime(NOW_S - 60))
     assert shown(a_status(phase=phase))[1] == f"since {since}: attack: expensive reads (80 %)"
     assert shown(a_status())[1] == ""
+
+
+def test_a_guard_that_runs_has_a_line_above_the_charts():
+    guard = GuardState(is_running=True, listed=12, packets_per_s=340.0)
+    line = "the guard blocks 12 sources in the kernel (340 packets dropped a second)"
+    assert shown(a_status(guard=guard))[1] == line
+    assert "guard" not in "\n".join(shown(a_status(guard=GuardState())))
 
 
 def shown(status, *, columns=100, lines=60):

@@ -86,6 +86,10 @@ def test_the_refusals_of_all_workers_count_together():
     assert seconds(plan, halves) == [(BOT, 30)]
 
 
+def test_an_ipv4_client_of_a_listener_for_both_versions_is_listed_as_ipv4():
+    assert seconds(a_plan(), flood(f"::ffff:{BOT}")) == [(BOT, 30)]
+
+
 def test_a_source_that_comes_back_is_listed_for_twice_as_long_up_to_ten_minutes():
     plan, at_s, lasted = a_plan(), 0, []
     for _ in range(7):
@@ -101,7 +105,17 @@ def test_a_source_that_comes_back_is_listed_for_twice_as_long_up_to_ten_minutes(
 def test_networks_with_accounts_and_earlier_visitors_trusted_proxies_and_private_addresses_are_never_listed():
     plan = a_plan(known={"45.90.1.0/24"}, trusted={"45.90.3.1"})
     plan.shelter(["45.90.2.0/24", "2a0e:b107:0::/48"])
-    safe = (BOT, PERSON, "45.90.3.1", "127.0.0.1", "192.168.1.7", "2a0e:b107:0:7::/64", "fe80:0:0:0::/64")
+    safe = (
+        BOT,
+        PERSON,
+        "45.90.3.1",
+        "127.0.0.1",
+        "192.168.1.7",
+        "local",
+        "",
+        "2a0e:b107:0:7::/64",
+        "fe80:0:0:0::/64",
+    )
     assert seconds(plan, flood(*safe), count=20) == []
     assert seconds(plan, flood("45.90.3.2"), from_s=20) == [("45.90.3.2", 30)]
 
