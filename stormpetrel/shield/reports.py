@@ -7,6 +7,7 @@ adds them up. Identities are text, from `identity_text`. Times are seconds since
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from stormpetrel.shield.evidence import Evidence
 
@@ -49,8 +50,7 @@ class Offender:
     ignored: int
 
 
-@dataclass(frozen=True, slots=True)
-class StrangerSource:
+class StrangerSource(NamedTuple):
     """The strangers of one address in a second. `network`: the address, or the /64 of an IPv6 address.
 
     `ignored`: how often in a row the most patient client there came back before its Retry-After; clients that wait

@@ -147,19 +147,26 @@ class UsageMeter:
 
     def sources(self, patience: RetryTracker) -> tuple[StrangerSource, ...]:
         """Return the addresses of strangers in the last second, at most MAX_SOURCES. `patience`: see `offenders`."""
-        found: dict[str, list[int]] = {}
+        found: dict[str, tuple[int, int]] = {}
+        seen = patience.seen
+        # Few steps for each of up to TRACKED identities: the worker does nothing else meanwhile.
         for identity, used in self._last.items():
-            if identity.kind != "address":
+            if identity[0] != "address":
                 continue
             # Usage is counted by part of an address (agents.py). A whole address is one that is over its ceiling, and
             # is refused from memory; or it is from before there was overload, and its patience is not measured.
-            network, _, part = str(identity.value).partition(" ")
-            ignored = -1 if used.exempt else patience.ignored(identity)
-            if not (ignored or part):
+            network, _, part = str(identity[1]).partition(" ")
+            entry = seen.get(identity)
+            ignored = int(entry[3]) if entry is not None else 0
+            if used.exempt:
+                ignored = -1
+            elif not (ignored or part):
                 ignored = _UNMEASURED
-            source = found.setdefault(network, [0, _UNMEASURED])
-            source[0] += used.refused
-            source[1] = min(source[1], ignored)
+            if network in found:
+                refused, least = found[network]
+                found[network] = (used.refused + refused, min(least, ignored))
+            else:
+                found[network] = (used.refused, ignored)
             if part and used.refused:
                 self._waiting.put(identity, network)
         self._add_waiting(found, patience)
@@ -168,14 +175,15 @@ class UsageMeter:
             for network, (refused, ignored) in list(found.items())[:MAX_SOURCES]
         )
 
-    def _add_waiting(self, found: dict[str, list[int]], patience: RetryTracker) -> None:
+    def _add_waiting(self, found: dict[str, tuple[int, int]], patience: RetryTracker) -> None:
         """Lower the `ignored` of sources where a client waits, and forget the clients that do not wait."""
         gone = []
         for identity, network in self._waiting.items():
             if not patience.waits(identity, self._turned_s):
                 gone.append(identity)
-            elif (source := found.get(network)) is not None:
-                source[1] = min(source[1], patience.ignored(identity))
+            elif network in found:
+                refused, least = found[network]
+                found[network] = (refused, min(least, patience.ignored(identity)))
         for identity in gone:
             self._waiting.pop(identity)
 

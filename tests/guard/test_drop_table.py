@@ -2,6 +2,8 @@ import ipaddress
 
 import pytest
 
+from stormpetrel.errors import EnvironmentFailure
+from stormpetrel.guard import drop_table
 from stormpetrel.guard.drop_table import DropTable, NftFailed, nft_program, nft_shown
 from tests.guard.networks import two_machines
 
@@ -81,3 +83,9 @@ def test_a_trial_prints_the_commands(capsys):
     table = DropTable((80,), nft_shown)
     table.create({A: 30})
     assert "add element inet stormpetrel_guard ipv4_32 { 45.90.1.10 timeout 30s }" in capsys.readouterr().out
+
+
+def test_without_nft_the_error_names_the_package(monkeypatch, tmp_path):
+    monkeypatch.setattr(drop_table, "_PATH", str(tmp_path))
+    with pytest.raises(EnvironmentFailure, match="apt-get install nftables"):
+        nft_program()
