@@ -419,7 +419,7 @@ class HomeLists:
                 await asyncio.wait({ending, wanted}, return_when=asyncio.FIRST_COMPLETED)
                 wanted.cancel()
                 self._is_wanted.clear()
-                if self._recent.floor_id == MAX_ID and not stop.is_set():
+                if not stop.is_set():
                     try:
                         await self.load_recent(rest=REST)
                     except Exception:  # a task's outermost handler: queries answer meanwhile
@@ -428,6 +428,13 @@ class HomeLists:
         finally:
             self._has_newest.set()
             ending.cancel()
+
+    async def load_newest(self) -> None:
+        """Load the newest recent posts, from which nearly every home is merged. Raise Busy if the database fails.
+
+        A worker does so before its first request: homes that wait for them would hold the slots of posts.
+        """
+        await self._load_recent(URGENT, rest=0.0)
 
     async def load_recent(self, *, rest: float) -> None:
         """Load recent posts until all or as many as fit are in memory. `rest`: pause, in times of a query.

@@ -177,6 +177,10 @@ async def run(
     application.is_away = False
     try:
         await _load_tokens(site)
+        try:
+            await site.home.load_newest()
+        except Busy as error:
+            _log.warning("recent posts are loaded later: %s", error.safe_text)
         if not started:
             await edge.start()
         # At 500,000 accounts it takes half a second: the first page should not wait for it.

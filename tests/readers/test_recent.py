@@ -273,3 +273,27 @@ def test_a_home_is_merged_for_a_short_page_and_read_again_for_a_longer_one(
         assert watched.database.reads == reads
 
     watched(store, body)
+
+
+def test_a_worker_loads_the_newest_posts_before_its_first_request_and_the_others_after_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(home, "CHUNK", 5)
+    monkeypatch.setattr(home, "URGENT", 5)
+
+    async def body(watched: Watched) -> None:
+        reader = store.person()
+        ids = [store.post(reader) for _ in range(12)]
+        watched.homes.clear()
+        await watched.homes.load_newest()
+        assert (len(watched.recent), watched.recent.floor_id > 0) == (5, True)
+        assert await watched.page(reader, Page(limit=5)) == ids[:-6:-1]
+        stop = asyncio.Event()
+        task = asyncio.create_task(watched.homes.run(stop))
+        while watched.recent.floor_id:
+            await asyncio.sleep(0.01)
+        assert len(watched.recent) == 12
+        stop.set()
+        await task
+
+    watched(store, body)
