@@ -173,7 +173,7 @@ COVERED = (
         "migrations and declarations, which it compares",
     ),
     (
-        "streaming/hub streaming/messages streaming/streams",
+        "streaming/messages streaming/streams",
         "tests/api/test_streaming.py",
         "delivery to sockets",
     ),

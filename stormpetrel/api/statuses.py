@@ -113,10 +113,9 @@ async def _create(request: Request) -> Response:
         max_characters=request.site.config.posts.max_characters,
         now_ms=request.now_ms,
     )
-    if created.post is None:
+    if created.post is None or created.author is None:
         return await _status(request, created.post_id)
-    body = await renderer(request).new_status(created.post, username=created.username, began=began)
-    return Response(200, body)
+    return Response(200, renderer(request).new_status(created.post, created.author, began=began))
 
 
 def _refuse_what_is_not_here(given: StatusInput) -> None:

@@ -134,12 +134,14 @@ class _Receiver:
 class Bus:
     """The bus of one process. Not thread-safe: it belongs to the loop.
 
-    `on_events` gets the others' events, in each sender's order; a process does not get its own back.
+    `on_events` gets the others' events, in each sender's order; a process does not get its own back. `sender`: the
+    process that sent the present ones; "" for other machines.
     """
 
     def __init__(self, hub: BusHub, name: str) -> None:
         self.name = name
         self.on_events: Callable[[list[Event]], None] = _ignore
+        self.sender = ""
         self.lost = 0
         """Messages that found a full buffer: each makes its receiver drop its caches."""
         self.gaps = 0
@@ -220,15 +222,19 @@ class Bus:
             self._catch_up(row)
 
     def _catch_up(self, row: bytes) -> None:
-        events: list[Event] = []
+        found: list[tuple[str, list[Event]]] = []
         for receiver in self._receivers:
             mark: int = _MARK.unpack_from(row, receiver.offset - self._row.start)[0]
+            events: list[Event] = []
             while receiver.last < mark:
                 if not self._receive(receiver, events):
                     self._missed(receiver, events)
                     receiver.last = mark
+            if events:
+                found.append((receiver.name, events))
         self._seen = row
-        self._hand_on(events)
+        for sender, events in found:
+            self._hand_on(events, sender)
 
     def _readable(self, receiver: _Receiver) -> None:
         """Read what the loop found. It may not be marked yet, so ignore the marks."""
@@ -236,7 +242,7 @@ class Bus:
         for _ in range(READ_AT_ONCE):
             if not self._receive(receiver, events):
                 break
-        self._hand_on(events)
+        self._hand_on(events, receiver.name)
 
     def _receive(self, receiver: _Receiver, events: list[Event]) -> bool:
         """Read one message; return True if there was one."""
@@ -260,13 +266,14 @@ class Bus:
 
     def _hand_on_from_afar(self, events: list[Event]) -> None:
         try:
-            self._hand_on(events)
+            self._hand_on(events, "")
         except Exception:  # a task's edge: an error in a handler must not end the subscription
             log.exception("cannot apply an event from another machine")
 
-    def _hand_on(self, events: list[Event]) -> None:
+    def _hand_on(self, events: list[Event], sender: str) -> None:
         if not events:
             return
+        self.sender = sender
         if self._failed:
             events.insert(0, AllChanged())
         self._failed = True

@@ -38,6 +38,14 @@ class AppliesEvents(Protocol):
         ...
 
 
+class Streams(Protocol):
+    """The open streams of a worker (streaming/hub.py)."""
+
+    def apply(self, event: Event, *, source: str = "") -> None:
+        """Deliver the event. `source`: the process that made it."""
+        ...
+
+
 class PageRenderer(AppliesEvents, Protocol):
     """The web's pages. `fragments`: the rendered posts that they store (web/fragments.py)."""
 
@@ -77,7 +85,7 @@ class Site:
     is_stressed: Callable[[], bool] = lambda: False
     api: AppliesEvents = field(init=False)
     pages: PageRenderer = field(init=False)
-    streaming: AppliesEvents = field(init=False)
+    streaming: Streams = field(init=False)
     access_freshness: Freshness[int] = field(default_factory=Freshness)
 
     def fresh_link(self) -> NewLink:

@@ -116,7 +116,7 @@ async def run(
     def publish(events: list[Event]) -> None:
         # Update the other processes, then this one, before our own caller gets the answer.
         bus.publish(events)
-        memory.apply(events)
+        memory.apply(events, source=bus.name)
 
     database = Database(config.database_url, publish=publish)
     site = Site(
@@ -152,7 +152,7 @@ async def run(
         clock_ms=clock.now_ms,
     )
     application = WebApplication(site, router, error_page=pages.error, sockets=SOCKETS)
-    bus.on_events = memory.apply
+    bus.on_events = lambda events: memory.apply(events, source=bus.sender)
     edge.finished.catch_up = bus.drain
     started = False
     wait_s = FIRST_RETRY_S
@@ -271,8 +271,8 @@ class Memory:
 
     site: Site
 
-    def apply(self, events: list[Event]) -> None:
-        """Update the caches by events of this or another process."""
+    def apply(self, events: list[Event], *, source: str = "") -> None:
+        """Update the caches by events of this or another process. `source`: its name; "" for other machines."""
         site = self.site
         for event in events:
             site.home.apply(event)
@@ -284,7 +284,7 @@ class Memory:
             self._finished(event)
             self._access(event)
             # Last: listeners get content that comes from the other caches.
-            site.streaming.apply(event)
+            site.streaming.apply(event, source=source)
 
     def _hot_pages(self, event: Event) -> None:
         """Anonymous answers: changed ones are rendered again, those that must disappear are dropped at once.

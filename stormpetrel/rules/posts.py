@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from stormpetrel.errors import Forbidden, Invalid, NotFound, UnexpectedMentions
 from stormpetrel.model import text as texts
-from stormpetrel.model.account import AccountState, is_hidden
+from stormpetrel.model.account import Account, AccountState, is_hidden
 from stormpetrel.model.characters import is_too_large, is_too_long, length
 from stormpetrel.model.event import AccountChanged, PostChanged, PostCreated, PostDeleted, Reacted
 from stormpetrel.model.notification import Kind
@@ -142,11 +142,11 @@ def boosted_by(
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """A new post with its author's username; or only the id of the post created before with the same key."""
+    """A new post with its author, who has it counted; or only the id of the post created before with the same key."""
 
     post_id: int
     post: Post | None = None
-    username: str = ""
+    author: Account | None = None
 
 
 def create_post(
@@ -238,7 +238,9 @@ def create_post(
         )
     )
     connection.tell(AccountChanged(author_id))
-    return Created(post.id, post, author.username)
+    if post.visibility is not Visibility.DIRECT:
+        author = replace(author, posts_count=author.posts_count + 1, last_post_at_ms=now_ms)
+    return Created(post.id, post, author)
 
 
 def _post_of(

@@ -58,6 +58,8 @@ MAX_WAITING = 10_000
 TRY_AGAIN_S = 0.5
 RESTART = 1012
 REVOKED = 1008
+_CHANGES = RelationshipChanged | FollowedTagsChanged | ListChanged
+"""Events after which other readers see a post."""
 _PLAIN = 0
 """The form of a payload that is the same for all readers."""
 
@@ -108,7 +110,9 @@ class Hub:
         self.readers = Readers(database, clock_ms=clock_ms)
         self._audiences = Audiences(database)
         self._shown = Shown(self.listeners, self.readers, self._audiences)
-        self._waiting: deque[Event] = deque()
+        # Events with the process that made each.
+        self._waiting: deque[tuple[Event, str]] = deque()
+        self._waiting_changes = 0
         self._doubtful: set[Listener] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -168,8 +172,13 @@ class Hub:
 
     # Events
 
-    def apply(self, event: Event) -> None:
-        """Record an event; the task delivers it soon, in order."""
+    def apply(self, event: Event, *, source: str = "") -> None:
+        """Record an event; the task delivers it soon, in order. `source`: the process that made it.
+
+        A change of who sees which posts waits behind earlier posts of its process, so that it does not apply to them.
+        Events of different processes may come in another order than they were made in, so a change applies before any
+        waiting post of another process.
+        """
         if not self.listeners:
             return
         match event:
@@ -181,17 +190,14 @@ class Hub:
                 | ConversationChanged()
                 | FiltersChanged()
             ):
-                self._waiting.append(event)
-                if len(self._waiting) > MAX_WAITING:
-                    self._send_away()
-            case RelationshipChanged():
-                self.readers.changed((event.account_id, event.other_id))
-            case FollowedTagsChanged():
-                self.readers.changed((event.account_id,))
-            case ListChanged():
-                # Members of exclusive lists do not appear in the home timeline.
-                self.readers.changed((event.account_id,))
-                self._audiences.changed(event.list_id)
+                self._wait(event, source)
+            case RelationshipChanged() | FollowedTagsChanged() | ListChanged():
+                if self._task is not None and not self._task.done():
+                    # A client may make it as soon as its post is answered, while the post is still being delivered.
+                    self._waiting_changes += 1
+                    self._wait(event, source)
+                else:
+                    self._change(event)
             case AccessChanged(token_hash=token_hash, account_id=account_id):
                 listeners = self.listeners.of_account(account_id) if account_id else self.listeners
                 if token_hash:
@@ -210,11 +216,47 @@ class Hub:
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run())
 
+    def _wait(self, event: Event, source: str) -> None:
+        self._waiting.append((event, source))
+        if len(self._waiting) > MAX_WAITING:
+            self._send_away()
+
+    def _change(self, event: Event) -> None:
+        """Note that who sees which posts has changed."""
+        match event:
+            case RelationshipChanged():
+                self.readers.changed((event.account_id, event.other_id))
+            case FollowedTagsChanged():
+                self.readers.changed((event.account_id,))
+            case ListChanged():
+                # Members of exclusive lists do not appear in the home timeline.
+                self.readers.changed((event.account_id,))
+                self._audiences.changed(event.list_id)
+            case _:
+                pass
+
+    def _next(self) -> Event:
+        """Return the next waiting event; before a post, the changes made by other processes than the post's."""
+        event, source = self._waiting[0]
+        if self._waiting_changes and not isinstance(event, _CHANGES):
+            for at, (later, made_by) in enumerate(self._waiting):
+                if made_by != source and isinstance(later, _CHANGES):
+                    del self._waiting[at]
+                    self._waiting_changes -= 1
+                    return later
+        self._waiting.popleft()
+        self._waiting_changes -= isinstance(event, _CHANGES)
+        return event
+
     def _send_away(self) -> None:
         log.warning(
             "%d events are queued: disconnecting %d listeners", len(self._waiting), len(self.listeners)
         )
+        changes = [event for event, _ in self._waiting if isinstance(event, _CHANGES)]
         self._waiting.clear()
+        self._waiting_changes = 0
+        for event in changes:
+            self._change(event)
         for listener in self.listeners:
             listener.end(RESTART)
 
@@ -240,7 +282,7 @@ class Hub:
                 continue
             if not self._waiting:
                 continue
-            event = self._waiting.popleft()
+            event = self._next()
             try:
                 await self._tell(event)
             except (
@@ -264,7 +306,7 @@ class Hub:
                 message = Message("filters_changed", lambda _: None)
                 await self._write(message, self.listeners.of(Key(HOME, account_id)))
             case _:
-                pass
+                self._change(event)
 
     async def _tell_post(self, event: PostCreated | PostEdited, name: str) -> None:
         to, with_media = self._shown.to_whom(event)

@@ -28,7 +28,7 @@ from tests.store import Store
 
 def application_on(database: Counting) -> tuple[WebApplication, Memory]:
     """Return an application with the parts that a look-up of tokens needs, and the caches that events change."""
-    events = SimpleNamespace(apply=lambda event: None)
+    events = SimpleNamespace(apply=lambda event, **_: None)
     site = SimpleNamespace(
         **dict.fromkeys(("home", "flags", "filters", "api", "pages", "streaming"), events),
         https=False,

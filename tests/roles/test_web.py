@@ -207,7 +207,7 @@ class Told:
     def __init__(self) -> None:
         self.events: list[object] = []
 
-    def apply(self, event: object) -> None:
+    def apply(self, event: object, *, source: str = "") -> None:
         self.events.append(event)
 
 

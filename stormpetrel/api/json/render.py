@@ -184,15 +184,16 @@ class Renderer:
             return b""
         return filtered(filters, post_id=shared.shown_id, text=shared.searched)
 
-    async def new_status(self, post: Post, *, username: str, began: int) -> bytes:
+    def new_status(self, post: Post, author: Account, *, began: int) -> bytes:
         """Return a new post for its author, without reading it again.
 
-        `began`: when the post was not created yet, for `freshness`.
+        `author` is not cached, as it may have posted again since. `began`: when the post was not created yet, for
+        `freshness`.
         """
-        pieces = self._pieces(post, username)
+        pieces = self._pieces(post, author.username)
         if self.freshness.is_current(began, post.id):
             self._posts.put(post.id, pieces)
-        account = await self.account(post.author_id)
+        account = _encode(convert.account(author, base_url=self._base_url))
         parts = [pieces.head, account, pieces.tail]
         if post.poll is not None:
             parts.append(poll_field(post.poll, None, post.author_id, self._clock_ms()))
