@@ -149,12 +149,9 @@ class RecentPosts:
         removed = self.removed_since(removals)
         if removed is None or len(self._ids) + len(posts) > self._capacity:
             return False
-        gone = set(removed)
-        new = [
-            post
-            for post in reversed(posts)
-            if post.post_id not in gone and self._find(post.author_id, post.post_id) is None
-        ]
+        # Of the posts below `floor_id`, only those that came by event are held already.
+        without = {*removed, *self._ids[max(0, self._first_told - self._base) :]}
+        new = [post for post in reversed(posts) if post.post_id not in without]
         self._base -= len(new)
         self._ids = array("q", [post.post_id for post in new]) + self._ids
         self._authors = array("q", [post.author_id for post in new]) + self._authors
@@ -165,12 +162,20 @@ class RecentPosts:
         self._boost_authors = array("q", [post.boost_author_id for post in new]) + self._boost_authors
         self._boosts_of = array("q", [post.boost_of_id for post in new]) + self._boosts_of
         self._languages = array("H", [self._number(post.language) for post in new]) + self._languages
+        by_author: dict[int, list[int]] = {}
         for serial, post in enumerate(new, self._base):
             if post.mentioned_ids:
                 self._mentioned[post.post_id] = post.mentioned_ids
             if post.hidden:
                 self._hidden.add(post.post_id)
-            self._index(post.author_id, serial)
+            by_author.setdefault(post.author_id, []).append(serial)
+        for author_id, older in by_author.items():
+            serials = self._by_author.setdefault(author_id, [])
+            if serials and self._id_of(serials[0]) < self._id_of(older[-1]):
+                for serial in older:
+                    self._index(author_id, serial)
+            else:
+                serials[:0] = older
         self.floor_id = 0 if is_all else posts[-1].post_id - 1
         return not is_all
 
