@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import stat
+import subprocess
+import sys
 
 from tools import check
 
@@ -29,6 +32,28 @@ def test_pytest_comes_last_so_that_its_summary_closes_the_output(monkeypatch):
     assert check.main(["all"]) == 0
     alone, together = "pytest: alone and not prove", "pytest: not prove and not alone"
     assert seen == ["ruff check", "ruff format", "mypy --strict", "import rules", alone, together]
+
+
+def test_every_test_that_runs_alone_is_in_the_files_of_that_run_unless_others_are_asked_for(monkeypatch):
+    monkeypatch.delenv("PYTEST", raising=False)
+    files = check.files_with("alone")
+    listed = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--collect-only", "-m", "alone or prove", *files],
+        cwd=check.ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert {line.partition("::")[0] for line in listed.splitlines() if "::" in line} >= set(files)
+    # No other file imports the mark under another name.
+    assert not [
+        path
+        for path in check.ROOT.glob("tests/**/*.py")
+        if re.search(r"from pytest import .*\bmark\b|\bmarkers?\(.alone", path.read_text(encoding="utf-8"))
+    ]
+    assert check.pytest("alone", files=files)[1][-len(files) :] == files
+    monkeypatch.setenv("PYTEST", "tests/tools -k word")
+    assert check.pytest("alone", files=files)[1][-3:] == ["tests/tools", "-k", "word"]
 
 
 def test_no_test_of_that_name_is_a_failure_only_when_all_were_asked_for(monkeypatch):
