@@ -15,7 +15,7 @@ from pathlib import Path
 
 from stormpetrel.cli.main import main
 from tests.ports import reserved_ports
-from tests.server_process import ServerProcess
+from tests.server_process import ServerProcess, run_command
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 30.0
@@ -66,16 +66,7 @@ class Instance:
         """Run `stormpetrel *arguments` with this instance's settings. `expect_exit=None` accepts any exit
         code.
         """
-        done = subprocess.run(
-            [*STORMPETREL, *arguments],
-            env=self.environ,
-            cwd=self.directory,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_TIMEOUT_S,
-            check=False,
-        )
+        done = run_command(arguments, environ=self.environ, cwd=self.directory, timeout_s=COMMAND_TIMEOUT_S)
         if expect_exit is not None:
             assert done.returncode == expect_exit, (
                 f"{arguments}: exit {done.returncode}\n{done.stdout}{done.stderr}"
@@ -98,7 +89,7 @@ class Instance:
         assert exit_code == 0, printed.getvalue()
 
     def start(self, *arguments: str) -> None:
-        """Start `stormpetrel serve *arguments`. Return once the web role (or that of --role) is healthy."""
+        """Start `stormpetrel serve *arguments`. Return once web and watch, or the role of --role, are healthy."""
         self._process = ServerProcess(
             ("serve", *arguments),
             environ=self.environ,
@@ -115,6 +106,9 @@ class Instance:
         }
         try:
             self.wait_for_health(url[role])
+            if "--role" not in arguments:
+                # Commands may follow at once, and most of them ask the watch.
+                self.wait_for_health(self.status_url)
         except BaseException:
             self.kill()
             raise

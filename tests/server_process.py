@@ -1,6 +1,6 @@
-"""Starts `stormpetrel serve` from a process that has imported the server already.
+"""Starts `stormpetrel serve` and other commands from a process that has imported the server already.
 
-Importing takes most of a second of CPU time, and a run of the tests starts some hundred servers. Everything
+Importing takes most of a second of CPU time, and a run of the tests starts some hundred of them. Everything
 else is as in a command of its own: arguments, environment, directory, session, output and exit code.
 tests/roles/test_serve.py and the tests of installation start real commands.
 """
@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 _PRELOADED = (
@@ -56,15 +58,40 @@ class ServerProcess:
         return self._process.exitcode
 
 
+def run_command(
+    arguments: tuple[str, ...], *, environ: dict[str, str], cwd: Path, timeout_s: float
+) -> subprocess.CompletedProcess[str]:
+    """Run `stormpetrel *arguments` to its end in a process of its own, without input; return its result.
+
+    Raise TimeoutExpired after `timeout_s`.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        out, err = Path(directory) / "out", Path(directory) / "err"
+        process = _context.Process(target=_run, args=(arguments, environ, cwd, out, None, err), daemon=True)
+        process.start()
+        process.join(timeout_s)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            raise subprocess.TimeoutExpired(arguments, timeout_s)
+        printed = [path.read_text(encoding="utf-8") if path.exists() else "" for path in (out, err)]
+        return subprocess.CompletedProcess(arguments, process.exitcode, *printed)
+
+
 def _run(
-    arguments: tuple[str, ...], environ: dict[str, str], cwd: Path, log: Path, canaries_every_s: float | None
+    arguments: tuple[str, ...],
+    environ: dict[str, str],
+    cwd: Path,
+    out: Path,
+    canaries_every_s: float | None,
+    err: Path | None = None,
 ) -> None:
-    """Become the server. A session of its own, so that no worker outlives a supervisor that was killed."""
+    """Become the command. A session of its own, so that no worker outlives a supervisor that was killed."""
     os.setsid()
-    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    os.close(output)
+    for number, path in ((1, out), (2, err or out)):
+        output = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        os.dup2(output, number)
+        os.close(output)
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environ)
