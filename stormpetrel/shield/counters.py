@@ -109,7 +109,8 @@ class Counters:
                     _add(counts.applications, application, outcome, count)
             if lane <= K2:
                 _add(counts.known, channel, outcome, count)
-                if application:
+                # Streams and writes that fail are channels of their own on the status page.
+                if application and channel == "apps":
                     _add(counts.known_applications, application, outcome, count)
         because, refusals = dict(self.because), tuple(self._refusals)
         self._counts.clear()

@@ -86,7 +86,8 @@ def reading_lists(place, channel):
     return lambda: http.get("/api/v1/lists")
 
 
-# Beside other tests the channel of web pages stayed green now and then, for a reason that is not known yet.
+# On a busy machine the shield may see an overload within 30 s of the start, and then takes only people from a day
+# before for known (shield/overload.py, LATE_S). The page is about known people, and here are none.
 @pytest.mark.alone
 @pytest.mark.parametrize("channel", ["Web pages", "Live updates", "Apps"])
 def test_a_channel_whose_people_get_errors_turns_alone_although_its_canary_is_well(instance, place, channel):

@@ -30,6 +30,18 @@ def test_errors_and_excess_are_counted_besides_and_of_known_clients_alone():
     assert counters.take()[0].known == {}
 
 
+def test_streams_and_posts_of_an_app_that_fail_do_not_count_against_the_channel_of_apps():
+    counters = Counters()
+    for channel in ("streaming", "posting"):
+        for _ in range(9):
+            counters.count(ticket(channel=channel), "served")
+            counters.count(ticket(channel=channel), FAILED)
+    counters.count(ticket(), "served")
+    counts, *_ = counters.take()
+    assert counts.known_applications == {"Tusky": {"served": 1}}
+    assert counts.applications == {"Tusky": {"served": 19}}
+
+
 def test_refusals_of_the_application_are_counted_by_reason_and_a_busy_one_is_collateral():
     counters = Counters()
     for status in (429, 503, 503):
