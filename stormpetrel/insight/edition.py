@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
 
-from stormpetrel.insight.small_counts import FEW, few, hidden_rows, limited, without_small
+from stormpetrel.insight.small_counts import FEW, few, hidden_rows, is_small, limited, without_small
 from stormpetrel.insight.words import is_plain_name
 from stormpetrel.model.insight import Number, NumberRow, NumberTable, ReportData
 
@@ -20,6 +20,17 @@ _PRIVATE_TABLES = ("pages", "collateral", "channels")
 _TOTALS = ("answered", "refused", "gone")
 _WITH_CREDENTIAL = ("members", "apps", "SMS")
 """Kinds of clients whose requests over time are public only where none of their counts is small."""
+_SAMPLED_MEMBERS = {"sources": "member", "agents": "app"}
+"""The rows of clients with a credential among sampled requests: in a quiet second all requests are sampled."""
+_MEMBERS_CLASSES = ("K0", "K1", "K2")
+_SHARES = {
+    "known": "succeeded_share",
+    "known_applications": "succeeded_share",
+    "clients": "answered_share",
+    "classes": "answered_share",
+    "applications": "answered_share",
+}
+"""The tables of requests by outcome, with the column that follows from the others."""
 _EVIDENCE = ("vector_evidence", "evidence_for", "evidence_against")
 
 
@@ -34,7 +45,13 @@ def public_data(data: ReportData) -> ReportData:
     totals = _few_totals(data.numbers)
     tables["known"], missed = _few_known(tables["known"], data.numbers["known_missed"])
     tables |= _few_outcomes(tables, totals)
-    tables["because"] = _few_by_rule(tables["because"], totals["refused"])
+    tables["because"] = _few_by_rule(tables["because"], totals["refused"], tables["collateral_channels"])
+    if small := _small_columns(data.tables):
+        tables |= {name: _limited_by_outcome(tables[name], small) for name in _SHARES}
+        missed = limited(missed) if missed.value else missed
+    tables |= {
+        name: _without_few_members(tables[name], sampled=row) for name, row in _SAMPLED_MEMBERS.items()
+    }
     hidden = _few_texts(data.numbers) | ({"known_share"} if missed.below else set())
     if "texts_new" in hidden:
         for name in _EVIDENCE:
@@ -81,11 +98,18 @@ def _few_refused(table: NumberTable, total: Number) -> tuple[NumberTable, Number
     return replace(table, rows=rows), total
 
 
-def _few_by_rule(table: NumberTable, total: Number) -> NumberTable:
-    """Return the refusals by rule, of all clients, without small counts. `total`: of the edition."""
+def _few_by_rule(table: NumberTable, total: Number, members: NumberTable) -> NumberTable:
+    """Return the refusals by rule, of all clients, without small counts. `total`, `members`: of the edition.
+
+    A rule may have refused only members. So its count is hidden if one of theirs is, and that of one more rule.
+    """
     hidden, needed = hidden_rows(table, "refused", total)
     if needed.below and not total.below:
         return replace(table, rows=(), is_private=True)
+    rules = {row.key[1] for row in members.rows if row.numbers["refused"].below}
+    hidden |= {row.key for row in table.rows if row.key[0] in rules}
+    if len(hidden) == 1:
+        hidden |= {row.key for row in [row for row in table.rows if row.key not in hidden][:1]}
     return replace(
         table,
         rows=tuple(
@@ -136,6 +160,56 @@ def _few_outcomes(tables: Mapping[str, NumberTable], totals: Mapping[str, Number
     return found
 
 
+def _small_columns(tables: Mapping[str, NumberTable]) -> set[str]:
+    """Return the columns in which clients with a credential have a small count, in any table.
+
+    The tables count the same requests, by kind of client, class, channel and application. So what one of them hides
+    would follow from the others, and from the sums of known clients.
+    """
+    names = {
+        column
+        for name in _SHARES
+        for row in tables[name].rows
+        if _has_credential(name, row.name)
+        for column, number in row.numbers.items()
+        if is_small(number) and column not in _SHARES.values()
+    }
+    if any(is_small(row.numbers["refused"]) for row in tables["collateral_channels"].rows):
+        names.add("refused")
+    return names
+
+
+def _has_credential(table: str, row: str) -> bool:
+    if table == "clients":
+        return row in _WITH_CREDENTIAL
+    return table != "classes" or row in _MEMBERS_CLASSES
+
+
+def _limited_by_outcome(table: NumberTable, small: Set[str]) -> NumberTable:
+    """Return a table of requests by outcome with limits in the columns `small`, and in what follows from them."""
+    share = _SHARES[table.name]
+    parts = set(table.columns) - {"requests", share}
+    # With few requests of a row, each of its counts is small.
+    columns = (
+        parts if small & {"requests", "answered", "succeeded"} else parts & {"answered", "succeeded", *small}
+    )
+    rows = []
+    for row in table.rows:
+        numbers = {
+            name: limited(one) if name in columns and one.value else one for name, one in row.numbers.items()
+        }
+        numbers.pop(share, None)
+        rows.append(replace(row, numbers=numbers))
+    return replace(table, rows=tuple(rows))
+
+
+def _without_few_members(table: NumberTable, *, sampled: str) -> NumberTable:
+    """Return sampled requests by sender; without rows if those of members are few: the shares tell each count."""
+    row = table.row(sampled)
+    is_few = row is not None and is_small(row.numbers["sampled"])
+    return replace(table, rows=(), is_private=True) if is_few else table
+
+
 def _few_over_time(series: Mapping[str, NumberTable], totals: Mapping[str, Number]) -> dict[str, NumberTable]:
     """Return the series without those that tell a small count.
 
@@ -144,6 +218,9 @@ def _few_over_time(series: Mapping[str, NumberTable], totals: Mapping[str, Numbe
     found = dict(series)
     if any(row.key[1] in _WITH_CREDENTIAL and _is_slice_small(row) for row in series["clients"].rows):
         found["clients"] = replace(series["clients"], rows=(), is_private=True)
+    member = _SAMPLED_MEMBERS["sources"]
+    if any(row.key[1] == member and is_small(row.numbers["sampled"]) for row in series["sources"].rows):
+        found["sources"] = replace(series["sources"], rows=(), is_private=True)
     if any(number.below for number in totals.values()):
         found["outcomes"] = replace(series["outcomes"], rows=(), is_private=True)
     return found

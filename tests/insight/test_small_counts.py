@@ -177,6 +177,94 @@ def test_if_fewer_than_10_requests_failed_in_all_their_share_is_not_public_but_t
     assert (found["known_missed"]["value"], found["known_missed"]["below"]) == (None, 10)
 
 
+def counted(table, **rows):
+    """Return a table of requests by outcome with these rows, each as (answered or succeeded, refused)."""
+    one = table.rows[0].numbers["requests"]
+    share = table.columns[-1]
+    filled = []
+    for name, (good, refused) in rows.items():
+        counts = dict.fromkeys(table.columns, 0) | {table.columns[1]: good, "refused": refused}
+        counts |= {"requests": good + refused, share: good / (good + refused)}
+        filled.append(NumberRow((name,), {key: replace(one, value=value) for key, value in counts.items()}))
+    return replace(table, rows=tuple(filled))
+
+
+def test_a_small_count_does_not_follow_from_another_table(data_dir):
+    """Apps were refused 3 requests, and members who post 30, and those on pages 50."""
+    data = data_of(data_dir)
+    tables = data.tables
+    members = {"web": (9_000, 50), "posting": (20_000, 30), "apps": (18_000, 3)}
+    refused = tables["collateral_channels"]
+    numbers = refused.rows[0].numbers
+    by_rule = {("web", "queue/identity"): 50, ("posting", "queue/full"): 30, ("apps", "queue/identity"): 3}
+    by_number = tables["because"].rows[0].numbers["refused"]
+    tables |= {
+        "known": counted(tables["known"], **members),
+        "clients": counted(
+            tables["clients"], visitors=(90_000, 1_000_000), members=(29_000, 80), apps=(18_000, 3)
+        ),
+        "classes": counted(tables["classes"], K3=(90_000, 1_000_000), K1=(27_000, 53), K0=(20_000, 30)),
+        "because": replace(
+            tables["because"],
+            rows=tuple(
+                NumberRow((rule,), {"refused": replace(by_number, value=value)})
+                for rule, value in (("queue/full", 1_000_030), ("queue/identity", 53))
+            ),
+        ),
+        "collateral_channels": replace(
+            refused,
+            rows=tuple(
+                NumberRow(key, numbers | {"refused": replace(numbers["refused"], value=value)})
+                for key, value in by_rule.items()
+            ),
+        ),
+    }
+    totals = {"refused_known": 83, "known_missed": 83, "refused": 1_000_083, "answered": 137_000, "gone": 0}
+    data = replace(
+        data,
+        tables=tables,
+        numbers=data.numbers
+        | {name: replace(data.numbers[name], value=value) for name, value in totals.items()},
+    )
+    found = json.loads(made(data, edition="public").form("json"))
+
+    def exact(table):
+        return [one["numbers"]["refused"]["value"] for one in found["tables"][table]]
+
+    # By what is left, the apps' share of the 33 can be any.
+    assert found["numbers"]["refused_known"]["value"] == 83
+    assert sorted(exact("collateral_channels"), key=str) == [50, None, None]
+    for table in ("known", "clients", "classes", "because"):
+        assert not any(exact(table)), table
+    assert found["numbers"]["known_missed"]["value"] is None
+    assert "known_share" not in found["numbers"]
+
+
+def test_few_sampled_requests_of_members_are_not_public(data_dir):
+    data = data_of(data_dir)
+    for name, kind in (("sources", "member"), ("agents", "app")):
+        table = data.tables[name]
+        few = tuple(
+            replace(row, numbers=row.numbers | {"sampled": replace(row.numbers["sampled"], value=3)})
+            if row.key == (kind,)
+            else row
+            for row in table.rows
+        )
+        public = made(replace(data, tables=data.tables | {name: replace(table, rows=few)}), edition="public")
+        assert json.loads(public.form("json"))["tables"][name] == []
+    over_time = data.series["sources"]
+    first = over_time.rows[0]
+    quiet = replace(
+        first,
+        key=(first.key[0], "member"),
+        numbers={"sampled": replace(first.numbers["sampled"], value=2)},
+    )
+    series = data.series | {"sources": replace(over_time, rows=(quiet, *over_time.rows[1:]))}
+    public = made(replace(data, series=series), edition="public")
+    assert json.loads(public.form("json"))["series"]["sources"]["rows"] == []
+    assert public.form("html")
+
+
 def test_small_sums_of_all_requests_are_hidden_with_the_answered_ones_and_the_charts(data_dir):
     data = data_of(data_dir)
     gone = data.numbers | {"gone": replace(data.numbers["gone"], value=2)}
