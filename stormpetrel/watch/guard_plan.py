@@ -85,6 +85,8 @@ class GuardPlan:
         # By worker, the sources where a client waits, and when that was reported.
         self._patient_s: dict[int, BoundedTable[str, float]] = {}
         self._second_s = 0.0
+        # Their networks: found once a second, if a network is about to be listed.
+        self._patient_networks: set[str] | None = None
         self._allowed: tuple[str, ...] = ()
         self._allowed_networks = NetworkSet(())
         self._excused: frozenset[str] = frozenset()
@@ -127,7 +129,7 @@ class GuardPlan:
 
     def second(self, inputs: GuardInputs, *, at_s: float) -> GuardList:
         """Return the changes of a second."""
-        self._second_s = at_s
+        self._second_s, self._patient_networks = at_s, None
         self._end(at_s)
         because = self._reason_for_off(inputs, at_s)
         if because or self.off_because:
@@ -156,11 +158,23 @@ class GuardPlan:
         return source, lasts_s
 
     def _widened(self, source: str) -> str:
-        """Return the network of a source if many others of it are listed, else the source."""
+        """Return a source's network if many others of it are listed and no client waits there, else the source."""
         network = prefix_of(source)
         widens_at = WIDENS_AT[6 if ":" in source else 4]
         is_wide = len(self._of_network.get(network, ())) + 1 >= widens_at
-        return network if is_wide and not self.is_safe(network) else source
+        may_be_wide = is_wide and not self.is_safe(network) and network not in self._with_patient()
+        return network if may_be_wide else source
+
+    def _with_patient(self) -> set[str]:
+        """Return the networks (/24, IPv6 /48) where a client waits as it is asked to."""
+        if self._patient_networks is None:
+            self._patient_networks = {
+                prefix_of(source)
+                for patient in self._patient_s.values()
+                for source, at_s in patient.items()
+                if self._second_s - at_s <= PATIENT_S
+            }
+        return self._patient_networks
 
     def _end(self, at_s: float) -> None:
         for source in [source for source, until_s in self._until_s.items() if until_s <= at_s]:

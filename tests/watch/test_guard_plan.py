@@ -192,6 +192,15 @@ def test_a_network_with_a_proxy_or_an_allowed_address_is_not_listed_as_a_whole()
         assert {source for source, _ in seconds(plan, flood(*bots, allowed=allowed))} == set(bots)
 
 
+def test_a_network_where_a_client_waits_at_another_address_is_not_listed_as_a_whole():
+    plan = a_plan()
+    bots = [f"45.90.1.{n}" for n in range(WIDENS_AT[4] + 10)]
+    plan.hear(0, [StrangerSource("45.90.1.250", 1, 0)])
+    assert {source for source, _ in seconds(plan, flood(*bots))} == set(bots)
+    # It has not come back for a minute.
+    assert ("45.90.1.0/24", 30) in seconds(plan, flood(*bots), from_s=100)
+
+
 def test_addresses_that_are_listed_no_more_do_not_widen_to_their_network():
     plan = a_plan()
     bots = [f"45.90.1.{n}" for n in range(WIDENS_AT[4] - 1)]
