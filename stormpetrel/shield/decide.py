@@ -74,8 +74,6 @@ LOOKS_UP = frozenset({API, STREAM})
 _BUDGET_OF = {
     SIGN_IN: "sign-in", TOKEN: "token", SIGN_UP: "sign-up", SEARCH: "search", TAG: "tag", STREAM: "stream",
 }  # fmt: skip
-
-
 Credential = tuple[float, int | None, str, bool]
 """When it was issued (seconds since 1970), its account, its application or "", and if it is an operator's."""
 UNKNOWN: Credential = (0.0, None, "", False)
@@ -256,6 +254,8 @@ class Shield:
         """Return identity and flags by what the client does, and whom to demote: the identity, or a part of it."""
         if kind == FEED and self._readers.is_known(visit.address, headers, learn=not cutoff_s):
             flags |= READER
+            if cutoff_s:
+                self.prefixes.shelter(prefix_of(visit.address), identity)
         suspect = identity
         # In calm no identity is demoted, so an address is counted as a whole.
         if identity.kind == "address" and (

@@ -91,7 +91,7 @@ class Prefixes:
         """Note that a client from before the present attack came from a network that is not known.
 
         Nothing may be blocked there outside of the shield. It is not learnt: see the module. `identity`: its account
-        or its cookie, never its address, as a botnet has many addresses and may share one cookie.
+        or its cookie, as a botnet has many addresses and may share one cookie; of a feed reader, its address.
         """
         mine = self._sheltering.get(identity)
         if mine is None:

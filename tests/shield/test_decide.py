@@ -348,3 +348,15 @@ def test_one_visitor_cookie_shelters_a_few_networks_also_while_it_is_young() -> 
             place.ask("/@nino", cookie=cookie, address=f"198.51.{n}.7")
         report = place.shield.report(at_s=place.at_s, connections=0, cached=0, because={})
         assert len(report.sheltered) == SHELTERS_EACH
+
+
+def test_a_known_feed_reader_shelters_its_own_network_during_an_attack() -> None:
+    place = Visited()
+    place.ask("/@nino.atom", agent="FeedReader/1", address="198.51.100.9")
+    place.pass_time(60.0)
+    place.flood(2.0)
+    place.ask("/@nino.atom", agent="FeedReader/1", address="198.51.100.9")
+    place.ask("/@nino.atom", agent="FeedReader/1", address="198.51.101.9")
+    place.ask("/@nino.atom", agent="Another/1", address="198.51.102.9")
+    report = place.shield.report(at_s=place.at_s, connections=0, cached=0, because={})
+    assert report.sheltered == ("198.51.100.0/24",)
