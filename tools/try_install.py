@@ -1,4 +1,4 @@
-"""Follows docs/install.md to the letter on a throw-away machine: `python -m tools.try_install`.
+"""Follows docs/install.md and docs/guard.md to the letter on a throw-away machine: `python -m tools.try_install`.
 
 The machine is this one's file system under an overlay that discards every change, with its own systemd and
 its own network (systemd-nspawn). Each command of the page runs there as root, in the order of the page;
@@ -24,6 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "install.md"
+GUARD_PAGE = ROOT / "docs" / "guard.md"
 HOST = "stormpetrel.test"
 PASSWORD = "a password of one's own"
 DATABASE_PASSWORD = "0123456789abcdef"
@@ -289,6 +290,7 @@ class Guide:
         self._confined()
         self.follow("HTTPS")
         self._served()
+        self._guarded()
         self.follow("Backups")
         self._backed_up()
         self.post("before the update")
@@ -405,6 +407,22 @@ class Guide:
             f"'https://{HOST}/api/v1/streaming?stream=user&access_token={self.token}'",
             "^HTTP/1.1 101",
         )
+
+    def _guarded(self) -> None:
+        """Follow the commands of docs/guard.md, and remove the guard again."""
+        print("\n## The guard", flush=True)
+        for _, command in commands(GUARD_PAGE.read_text(encoding="utf-8"))["Install it"]:
+            self.there.run(as_run(command), network=command.startswith(WITH_NETWORK))
+        self.expect(
+            "the watch has a guard", "sleep 5; stormpetrel shield status", r"^guard +blocks 0 sources "
+        )
+        self.expect("its table is in the kernel", "nft list tables", "^table inet stormpetrel_guard$")
+        status = "cat /proc/$(systemctl show --property MainPID --value stormpetrel-guard)/status"
+        self.expect("as a user of its own", status, r"^Uid:\t[1-9]")
+        self.expect("with one capability", status, r"^CapBnd:\t0*1000$")
+        self.there.run("systemctl kill --kill-whom=main --signal=KILL stormpetrel-guard")
+        self.there.run("systemctl disable --now stormpetrel-guard")
+        self.expect("without it, no table is left", "nft list tables | grep -c stormpetrel_guard", "^0$")
 
     def _backed_up(self) -> None:
         self.expect(

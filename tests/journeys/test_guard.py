@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import time
 
 import pytest
 
+from stormpetrel.shield.prefixes import DAY_S, prefix_of
 from stormpetrel.storage.journal import FILE_NAME, Journal
 from tests.guard.listing import PORT, a_guard, connects
 from tests.guard.networks import LISTED, OTHER, SERVER, two_machines
@@ -16,25 +18,30 @@ from tests.waiting import eventually
 
 FLOOD = f"""
 import socket, sys, time
+source, times = sys.argv[1:]
 def ask():
-    with socket.create_connection(("{SERVER}", {PORT}), 1, ("{LISTED}", 0)) as sock:
+    with socket.create_connection(("{SERVER}", {PORT}), 1, (source, 0)) as sock:
         sock.sendall(b"GET /api/v1/timelines/home HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n")
         return sock.recv(4096).split()[1]
 answers = []
 try:
-    for _ in range(2_000):
+    for _ in range(int(times)):
         answers.append(ask())
         time.sleep(0.02)
 except TimeoutError:
     pass
 print(answers.count(b"429"), len(answers))
 """
+"""Insists on a page, `times` times or until it cannot connect; prints how often it was refused, and answered."""
+NEIGHBOUR = "45.90.7.7"
+"""An address in a network where an account was active."""
+MOST = 2_000
 
 
 @pytest.mark.timeout(180)
 def test_a_source_that_never_waits_is_dropped_and_freed_by_a_pause(tmp_path, sqlite_url):
     with (
-        two_machines() as (server, client),
+        two_machines(clients=(LISTED, OTHER, NEIGHBOUR)) as (server, client),
         prepared_instance(
             tmp_path,
             sqlite_url,
@@ -47,9 +54,10 @@ def test_a_source_that_never_waits_is_dropped_and_freed_by_a_pause(tmp_path, sql
     ):
         data_dir = tmp_path / "data"
         # As a watch that was restarted in an attack, which goes on until a minute has been calm.
-        with_attack = Journal(data_dir / FILE_NAME)
-        with_attack.set_fact("onset_ms", int(time.time() * 1000))
-        with_attack.close()
+        journal = Journal(data_dir / FILE_NAME)
+        journal.set_fact("onset_ms", int(time.time() * 1000))
+        journal.see_prefixes([(prefix_of(NEIGHBOUR), int(time.time() // DAY_S) - 1)])
+        journal.close()
         log = open(tmp_path / "serve.log", "w")  # noqa: SIM115 - closed with the process
         process = server.start(
             *STORMPETREL, "serve", env=instance.environ, cwd=tmp_path, stdout=log, stderr=log
@@ -60,9 +68,12 @@ def test_a_source_that_never_waits_is_dropped_and_freed_by_a_pause(tmp_path, sql
                 eventually(lambda: (data_dir / "watch.sock").exists())
                 eventually(lambda: connects(client, OTHER, SERVER))
                 eventually(status, lambda found: found["guard"]["is_running"] and found["onset_epoch_s"])
-                flood = client.run(sys.executable, "-c", FLOOD).stdout.split()
+                neighbour = client.start(
+                    sys.executable, "-c", FLOOD, NEIGHBOUR, "400", stdout=subprocess.PIPE
+                )
+                flood = client.run(sys.executable, "-c", FLOOD, LISTED, MOST).stdout.split()
                 refused, answered = map(int, flood)
-                assert 20 <= refused < answered < 2_000
+                assert 20 <= refused < answered < MOST
                 assert not connects(client, LISTED, SERVER)
                 assert connects(client, OTHER, SERVER)
                 assert status()["guard"]["listed"] == 1
@@ -90,6 +101,10 @@ def test_a_source_that_never_waits_is_dropped_and_freed_by_a_pause(tmp_path, sql
                 )
                 assert texts[0] == "the guard is connected"
                 assert "lists no sources: the shield is paused" in texts
+                # As rude as the other, but people share its network.
+                refused, answered = map(int, neighbour.communicate(timeout=60)[0].split())
+                assert refused > 200
+                assert answered == 400
         finally:
             process.terminate()
             process.wait(30)
