@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 from stormpetrel.bounded import BoundedTable, Eviction
-from stormpetrel.shield.answer import RetryTracker
+from stormpetrel.shield.answer import IGNORED_DEMOTES, RetryTracker
 from stormpetrel.shield.classify import LANES
 from stormpetrel.shield.identify import Identity
 from stormpetrel.shield.queues import Ticket
@@ -167,7 +167,7 @@ class UsageMeter:
                 found[network] = (used.refused + refused, min(least, ignored))
             else:
                 found[network] = (used.refused, ignored)
-            if part and used.refused:
+            if part and used.refused and 0 <= ignored < IGNORED_DEMOTES:
                 self._waiting.put(identity, network)
         self._add_waiting(found, patience)
         return tuple(
