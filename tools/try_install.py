@@ -377,7 +377,7 @@ class Guide:
             f"curl -sSI http://{HOST}/about",
             rf"(?i)^location: https://{HOST}/about",
         )
-        self.expect("the status page over HTTPS", f"curl -sS https://status.{HOST}/", "<h1>How ")
+        self.expect("the status page over HTTPS", f"curl -sS https://status.{HOST}/", "<title>Status of ")
         self.expect(
             "its metrics are not public",
             f"curl -sS -o/dev/null -w '%{{http_code}}' https://status.{HOST}/metrics",
