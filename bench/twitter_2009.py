@@ -1,6 +1,6 @@
 """Posts and home polls of an instance as large as Twitter in 2009, from a cold start and after kill -9 and a restart.
 
-    python bench/twitter_2009.py [--directory DIR] [--polls 2000] [--seconds 20] [--quick] [--json]
+    python bench/twitter_2009.py [--directory DIR] [--polls 2000] [--seconds 20] [--cold] [--quick] [--json]
 
 20,000 accounts with 126 follows on average and 200,000 posts, two web workers, all roles, SQLite: 300 posts a second
 by 1,000 members, and home polls by 4,000 others, each with a token and a kept connection of its own and `since_id`,
@@ -158,9 +158,14 @@ class Server:
 
 
 def measure(
-    directory: Path, size: tuple[int, int, int], *, polls_per_s: float, seconds: float
+    directory: Path,
+    size: tuple[int, int, int],
+    *,
+    polls_per_s: float,
+    seconds: float,
+    only_cold: bool = False,
 ) -> list[dict[str, Any]]:
-    """Return a row of figures for each phase."""
+    """Return a row of figures for each phase. `only_cold`: of the cold start alone."""
     directory.mkdir(exist_ok=True)
     done = directory / "seeded"
     seeding = [] if done.exists() else [places.seed(*size)]
@@ -179,7 +184,7 @@ def measure(
     ]
     server.start()
     try:
-        for number, (phase, act, at_s) in enumerate(phases):
+        for number, (phase, act, at_s) in enumerate(phases[:1] if only_cold else phases):
             name = f"phase{now_ms}x{number}"
             if number:
                 time.sleep(3)
@@ -210,6 +215,7 @@ def main() -> None:
     parser.add_argument("--directory", type=Path)
     parser.add_argument("--polls", type=float, default=2_000.0, help="home polls a second")
     parser.add_argument("--seconds", type=float, default=20.0, help="length of a phase")
+    parser.add_argument("--cold", action="store_true", help="the cold start only")
     parser.add_argument(
         "--quick", action="store_true", help="1,000 accounts, 300 polls a second, 4 s a phase"
     )
@@ -218,9 +224,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="petrel-2009-") as temporary:
         directory: Path = options.directory or Path(temporary)
         if options.quick:
-            rows = measure(directory, QUICK, polls_per_s=300.0, seconds=4.0)
+            rows = measure(directory, QUICK, polls_per_s=300.0, seconds=4.0, only_cold=options.cold)
         else:
-            rows = measure(directory, SIZE, polls_per_s=options.polls, seconds=options.seconds)
+            rows = measure(
+                directory,
+                SIZE,
+                polls_per_s=options.polls,
+                seconds=options.seconds,
+                only_cold=options.cold,
+            )
     if options.json:
         print(json.dumps(rows))
         return
