@@ -101,7 +101,12 @@ _MUTING = sql(
 _NEXT_MUTE_END = sql(
     "SELECT min(expires_at_ms) FROM mutes WHERE account_id = :account_id AND expires_at_ms > :now_ms"
 )
-_ALL_FOLLOWED = sql("SELECT followed_id, show_boosts, languages FROM follows WHERE follower_id = :reader_id")
+# From the index alone, as looking up each row takes three times as long. The few follows with a limit have an index.
+_ALL_FOLLOWED = sql("SELECT followed_id FROM follows WHERE follower_id = :reader_id")
+_LIMITED_FOLLOWS = sql(
+    "SELECT followed_id, show_boosts, languages FROM follows "
+    "WHERE follower_id = :reader_id AND (show_boosts = FALSE OR languages <> '')"
+)
 _ALL_HIDDEN = sql(
     "SELECT target_id, 0 FROM blocks WHERE account_id = :reader_id "
     "UNION ALL SELECT account_id, 0 FROM blocks WHERE target_id = :reader_id "
@@ -361,9 +366,9 @@ def followed_by_reader(
 ) -> tuple[dict[int, bool], dict[int, frozenset[str]]]:
     """Return (followed account → show boosts, followed account → languages) for all that the reader follows;
     the second only for follows limited to some languages."""
-    followed: dict[int, bool] = {}
+    followed = {row[0]: True for row in connection.all(_ALL_FOLLOWED, reader_id=reader_id)}
     languages: dict[int, frozenset[str]] = {}
-    for followed_id, show_boosts, wanted in connection.all(_ALL_FOLLOWED, reader_id=reader_id):
+    for followed_id, show_boosts, wanted in connection.all(_LIMITED_FOLLOWS, reader_id=reader_id):
         followed[followed_id] = bool(show_boosts)
         if wanted:
             languages[followed_id] = frozenset(wanted.split())

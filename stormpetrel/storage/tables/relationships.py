@@ -6,6 +6,8 @@ from sqlalchemy import Index, PrimaryKeyConstraint, Table, UniqueConstraint, tex
 
 from stormpetrel.storage.tables.columns import flag, id_column, metadata, number, ref, text_column
 
+_LIMITED = text("show_boosts = FALSE OR languages <> ''")
+
 follows = Table(
     "follows",
     metadata,
@@ -19,6 +21,7 @@ follows = Table(
     Index(None, "followed_id", "id"),
     Index(None, "follower_id", "id"),
     Index("ix_follows_notify", "followed_id", sqlite_where=text("notify"), postgresql_where=text("notify")),
+    Index("ix_follows_limited", "follower_id", sqlite_where=_LIMITED, postgresql_where=_LIMITED),
 )
 
 follow_requests = Table(
