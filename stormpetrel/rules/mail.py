@@ -32,6 +32,7 @@ from stormpetrel.storage import mail as stored
 from stormpetrel.storage import outbox
 from stormpetrel.storage.engine.connection import Connection
 from stormpetrel.storage.engine.hot import hot
+from stormpetrel.storage.facts import slot_key
 
 ENOUGH = "Too many e-mails were sent already. Please check your inbox and spam folder"
 NO_LINK = "This link has expired or was already used. Please request a new one"
@@ -116,7 +117,9 @@ def _send(
         token_hash=link.token_hash,
         now_ms=now_ms,
     )
-    if purpose in _PROVES_ADDRESS and spend(connection, MAIL_ADDRESS, _address_slot(email), now_ms=now_ms):
+    if purpose in _PROVES_ADDRESS and spend(
+        connection, MAIL_ADDRESS, _address_slot(connection, email), now_ms=now_ms
+    ):
         # Many accounts sent mails to an address whose owner may have no account. Do not report it: for an
         # address in use the requester would not see an error either.
         return 0
@@ -127,9 +130,13 @@ def _send(
 _PROVES_ADDRESS = (Purpose.CONFIRM, Purpose.ADDRESS)
 
 
-def _address_slot(email: str) -> int:
-    """Return the slot that counts mails to an address. It needs no key: an attacker can type any address."""
-    return slot(b"", f"mail to {email}")
+def _address_slot(connection: Connection, email: str) -> int:
+    """Return the slot that counts mails to an address.
+
+    Without a key, strangers could find addresses of their own that have the row of another address, and use up its
+    mails unseen.
+    """
+    return slot(slot_key(connection), f"mail to {email}")
 
 
 def _send_own(

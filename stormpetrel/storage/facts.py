@@ -57,6 +57,14 @@ def has_other_secret(connection: Connection, secret: bytes) -> bool:
     return known is not None and known != fingerprint(secret)
 
 
+def slot_key(connection: Connection) -> bytes:
+    """Return a key that no client knows, for slots (model/quota.py) of rules that run without the secret.
+
+    It is empty until the instance is served.
+    """
+    return (fact(connection, _NAME) or "").encode()
+
+
 def require_same_secret(url: str, secret: bytes) -> None:
     """Store the fingerprint of the secret that this machine serves with.
 

@@ -10,7 +10,7 @@ import pytest
 from stormpetrel.model import quota
 from stormpetrel.model.account import Role
 from stormpetrel.model.mail import new_link
-from stormpetrel.rules import accounts
+from stormpetrel.rules import accounts, quotas
 from stormpetrel.rules import mail as mail_rules
 from tests.forms import SESSION_COOKIE, send, sign_in, signed_in_as
 from tests.instance import running_instance
@@ -326,6 +326,24 @@ def test_who_types_an_address_first_neither_keeps_its_owner_out_nor_gets_into_th
             page = browser.get(late)
             assert page.status_code == 404 or send(browser, page, "/auth/confirm").status_code == 422
     assert thief.get("/api/v1/accounts/verify_credentials").status_code == 403
+
+
+def test_the_row_that_counts_the_mails_of_an_address_cannot_be_computed_without_the_secret(confirming):
+    place = confirming
+    address = "aimed_at@example.org"
+    place.write(
+        mail_rules.want_address,
+        account_id=place.person("Aiming").id,
+        email=address,
+        link=new_link(b"x" * 32, secrets.token_hex(8)),
+        now_ms=now_ms(),
+    )
+    guessed = quota.slot(b"", f"mail to {address}")
+    uses = [
+        place.write(quotas.spend, quota.MAIL_ADDRESS, guessed, now_ms=now_ms())
+        for _ in range(quota.MAIL_ADDRESS.burst)
+    ]
+    assert uses == [0] * quota.MAIL_ADDRESS.burst
 
 
 def test_many_accounts_cannot_have_many_mails_sent_to_one_address(confirming):
