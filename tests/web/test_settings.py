@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
+
+import pytest
 
 from tests.forms import form_to, send
 from tests.markup import checked
@@ -64,3 +67,16 @@ def test_a_new_name_is_at_once_on_everything_that_its_owner_said(place):
         ann.http.patch("/api/v1/accounts/update_credentials", json={"display_name": "Renamed Ann"})
         for path in paths:
             assert "Renamed Ann" in browser.get(path).text
+
+
+@pytest.mark.parametrize("path", ["/settings/account", "/settings/delete"])
+def test_a_password_manager_finds_the_username_before_the_password(place: Place, path: str) -> None:
+    person = place.person("remembered")
+    with closing(place.browser_session(person)) as browser:
+        page = browser.get(path).text
+    fields = re.findall(r'<input id="\w+"[^>]*autocomplete="(?:username|current-password)"', page)
+    assert [field.partition('autocomplete="')[2].rstrip('"') for field in fields] == [
+        "username",
+        "current-password",
+    ]
+    assert f'value="{person.username}"' in fields[0]
