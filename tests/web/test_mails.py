@@ -189,3 +189,12 @@ def test_a_place_that_sends_no_mails_says_so_where_one_is_asked_for(place, path)
     page = place.visitor.get(path).text
     assert "does not send e-mail at the moment" in page
     assert "we sent an e-mail" not in page.lower()
+
+
+@pytest.mark.parametrize("path", ["/status/subscribe", "/status/subscribed"])
+def test_without_mail_the_page_says_what_else_brings_updates(place, path):
+    page = place.visitor.get(path).text
+    assert "does not send e-mail at the moment" in page
+    assert "URL of a webhook" in page
+    assert 'href="/status"' in page
+    assert "Ask the admins" not in page
