@@ -76,3 +76,21 @@ def test_the_chart_has_a_bar_for_each_period_and_the_greatest_fills_it():
     bars = bars_of(rows_of([before(month), month], stored, now_s=time.time()))
     assert [(bar.visitors, bar.height) for bar in bars] == [(10, 100), (5, 50)]
     assert bars_of([]) == []
+
+
+def test_a_table_that_is_wider_than_a_phone_has_a_shadow_where_it_goes_on(browser, counted):
+    context = browser.new_context(base_url=counted.base_url, viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto("/audience")
+    table = page.locator(".sheet").last
+    assert table.evaluate("one => one.scrollWidth > one.clientWidth")
+    begin = table.screenshot()
+    table.evaluate(
+        "one => { one.scrollLeft = one.scrollWidth; one.querySelector('table').style.opacity = 0; }"
+    )
+    at_the_end = table.screenshot()
+    table.evaluate("one => { one.scrollLeft = 0; }")
+    at_the_begin = table.screenshot()
+    context.close()
+    # Without the text there is a shadow at one edge, and at the end of the way it is at the other edge.
+    assert len({begin, at_the_begin, at_the_end}) == 3
