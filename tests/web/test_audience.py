@@ -12,6 +12,8 @@ from stormpetrel.model.audience import rows_of
 from stormpetrel.storage.audience import store_numbers
 from stormpetrel.web.audience import bars_of
 from tests.forms import sign_in
+from tests.instance import prepared_instance
+from tests.people import place_of
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,30 @@ def test_an_administrator_sees_every_number(counted):
     assert 'viewBox="0 0 120 104"' in text, "a few bars are as narrow as twelve"
     assert 'href="/audience"' in text
     assert 'href="/admin/audience"' in browser_of(counted, Role.ADMIN).get("/admin").text
+
+
+def test_before_the_first_visitor_is_counted_the_page_says_so_and_shows_no_shares(tmp_path, sqlite_url):
+    day, _, month = periods_at(time.time())
+    zero = {"visitors/all": 0, "requests/programs": 2}
+    # Without a watch, which would count the visits of this test some seconds later.
+    with prepared_instance(tmp_path / "new", sqlite_url, audience_public="true") as instance:
+        instance.start("--role", "web")
+        with place_of(instance, sqlite_url) as place:
+            store_numbers(sqlite_url, machine="a", numbers={day.name: zero, month.name: zero})
+            page = browser_of(place, Role.ADMIN).get("/admin/audience").text
+            assert "No visitor of today is counted yet" in page
+            assert "every 15 seconds" in page
+            assert "in shares" not in page
+            assert "No visitor of today is counted yet" in place.visitor.get("/audience").text
+            store_numbers(
+                sqlite_url,
+                machine="a",
+                numbers={day.name: {"visitors/all": 1}, month.name: {"visitors/all": 1}},
+            )
+            page = browser_of(place, Role.ADMIN).get("/admin/audience").text
+            assert "is counted yet" not in page
+            assert "in shares" in page
+        instance.stop()
 
 
 @pytest.mark.parametrize("role", [Role.MEMBER, Role.MODERATOR])
