@@ -134,8 +134,24 @@ def host_name(text: str, *, option: str) -> str:
     """Return a host name in lower case. Raise SetupError, naming the `option`, unless `text` is one."""
     name = text.strip().lower()
     if not _DOMAIN.fullmatch(name):
-        raise SetupError(f"{option} must be a name like example.org, without https:// and path, not {text!r}")
+        ascii_form = _ascii_form(name)
+        hint = f"; write it as {ascii_form}" if _DOMAIN.fullmatch(ascii_form) else ""
+        raise SetupError(
+            f"{option} must be a name like example.org, without https:// and path, not {text!r}{hint}"
+        )
     return name
+
+
+def _ascii_form(name: str) -> str:
+    """Return the form of a name with other letters that certificates and headers have: xn--bcher-kva.example.
+
+    Return "" if Python's older rules (RFC 3490) would change a letter, like ß.
+    """
+    try:
+        encoded = name.encode("idna")
+        return encoded.decode("ascii") if encoded.decode("idna") == name else ""
+    except UnicodeError:
+        return ""
 
 
 def settings_of_domain(domain: str) -> dict[str, str]:

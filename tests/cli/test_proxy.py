@@ -50,6 +50,23 @@ def test_what_is_no_host_name_is_refused(run, name):
     assert refused.complaint.startswith("--status-domain must be a name")
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("Bücher.example", "; write it as xn--bcher-kva.example"),
+        ("שלום.example", "; write it as xn--9dbne9b.example"),
+        # Two standards differ: no form is better than that of another name.
+        ("straße.example", "'straße.example'"),
+        ("bücher .example", "'bücher .example'"),
+        ("ü" * 70 + ".example", ".example'"),
+    ],
+)
+def test_a_name_with_other_letters_is_refused_with_its_ascii_form(run, name, hint):
+    for option in ("--domain", "--status-domain"):
+        words = ["--domain", "example.org", option, name]
+        assert run("proxy", "nginx", *words, expect=2).complaint.endswith(hint)
+
+
 @pytest.mark.parametrize("more", [[], ["--domain", ""]])
 @pytest.mark.parametrize("url", ["", "http://127.0.0.1:8080", "https://petrel.example:8443"])
 def test_an_instance_without_a_public_name_is_told_how_to_give_one(run, monkeypatch, more, url):
