@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import closing
 
 import pytest
 
@@ -145,3 +146,13 @@ def test_a_browser_shows_what_comes_back(browser, demo, scripts):
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     context.close()
     assert complaints == []
+
+
+def test_phones_and_visitors_find_the_simulator_too(demo):
+    # The line at the foot of the page, which has the link on wide screens, is not shown on narrow ones.
+    about = demo.visitor.get("/about").text
+    main = about.partition("<main")[2].partition("</main>")[0]
+    assert f'href="{PAGE}"' in main
+    with closing(demo.browser_session(demo.person("on_a_phone"))) as browser:
+        menu = browser.get("/about").text.partition("more-menu only-narrow")[2].partition("</details>")[0]
+    assert f'href="{PAGE}"' in menu
