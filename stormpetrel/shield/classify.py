@@ -34,8 +34,9 @@ LANES = (
     # A burst of posts waits as long as its deadline allows: 4,096 are served in 10 s at 410 a second.
     Lane("K0", 25, 10.0, own_places=4096),
     # K1 has two parts, so that posts and cheap polls do not wait behind homes that must be read from the store first.
-    Lane("K1", 40, 2.0),
-    Lane("K1", 5, 2.0, newest_first=True),
+    # The second part is large enough that a flood of strangers leaves room for it.
+    Lane("K1", 35, 2.0),
+    Lane("K1", 10, 2.0, newest_first=True),
     Lane("K2", 12, 5.0),
     # K3 has two parts, so that strangers from known networks do not drown among those from anywhere.
     Lane("K3", 9, 3.0, newest_first=True),

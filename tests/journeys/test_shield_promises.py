@@ -161,7 +161,7 @@ def test_floors_hold_and_what_nobody_uses_goes_to_those_who_wait() -> None:
     served.update({name: counts.get("served", 0) for name, counts in report.classes.items()})
     total = served.total()
     assert total > 0.97 * rounds
-    weights = {"K0": 20, "K1": 50, "K2": 12, "K3": 6}
+    weights = {"K0": 25, "K1": 35, "K2": 12, "K3": 6}
     for name, weight in weights.items():
         # A write costs more than its slot, so K0 reaches its share with fewer requests.
         assert served[name] / total > 0.8 * weight / sum(weights.values())
