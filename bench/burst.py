@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import secrets
 import tempfile
 import time
 from collections import Counter
@@ -24,13 +23,13 @@ from typing import Any
 import open_load
 import peers
 import places
+from figure_rows import print_rows
+from member_tokens import create_tokens
 from open_load import Answer, OpenLoad, Planned
 from posting import database_at
 
-from stormpetrel.model.access import secret_hash
 from stormpetrel.model.ids import IdMaker
-from stormpetrel.rules import access
-from stormpetrel.storage.engine.connection import connect, transaction
+from stormpetrel.storage.engine.connection import connect
 from stormpetrel.storage.engine.statement import sql
 
 POSTS, QUICK_POSTS = 7_500, 1_000
@@ -48,19 +47,10 @@ _FOLLOWED = sql("SELECT followed_id FROM follows WHERE follower_id = :follower_i
 def tokens_of(url: str, count: int, *, now_ms: int) -> list[tuple[int, str]]:
     """Create a token for each of so many accounts; return account id and token. `now_ms`: when it was created."""
     connection = connect(url, ids=IdMaker(63))
-    found = [(row[0], secrets.token_urlsafe(32)) for row in connection.all(_ACCOUNTS, count=count)]
-    with transaction(connection):
-        for account_id, token in found:
-            access.create_token(
-                connection,
-                account_id=account_id,
-                application_id=None,
-                scopes=("read", "write"),
-                token_hash=secret_hash(token),
-                now_ms=now_ms,
-            )
+    ids = [row[0] for row in connection.all(_ACCOUNTS, count=count)]
+    tokens = create_tokens(connection, ids, now_ms=now_ms)
     connection.close()
-    return found
+    return list(zip(ids, tokens, strict=True))
 
 
 def refusals_counted(place: places.Place) -> Counter[str]:
@@ -242,13 +232,7 @@ def main() -> None:
     rows = [
         row for store in stores for row in measure(store, posts=posts, rounds=rounds, warm_s=options.warm_s)
     ]
-    if options.json:
-        print(json.dumps(rows))
-        return
-    for row in rows:
-        for name, value in row.items():
-            print(f"{name:<24}{value:>12,.2f}" if isinstance(value, float) else f"{name:<24}{value!s:>12}")
-        print()
+    print_rows(rows, as_json=options.json, width=24)
 
 
 if __name__ == "__main__":

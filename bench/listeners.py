@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import resource
-import secrets
 import select
 import socket
 import sqlite3
@@ -12,9 +11,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from stormpetrel.model.access import secret_hash
+from member_tokens import create_tokens
+
 from stormpetrel.model.ids import IdMaker
-from stormpetrel.rules import access, relationships
+from stormpetrel.rules import relationships
 from stormpetrel.storage.engine.connection import connect, transaction
 from stormpetrel.storage.engine.slots import take_slot
 
@@ -46,21 +46,13 @@ def members(directory: Path, count: int, *, follow: str = "") -> list[str]:
         raise SystemExit(f"only {len(ids)} members were seeded, not {count}")
     url = f"sqlite:///{path}"
     now_ms = time.time_ns() // 1_000_000
-    tokens = [secrets.token_urlsafe(32) for _ in ids]
     slot = take_slot(url)
     connection = connect(url, ids=IdMaker(slot.number))
     try:
-        with transaction(connection):
-            for account_id, token in zip(ids, tokens, strict=True):
-                access.create_token(
-                    connection,
-                    account_id=account_id,
-                    application_id=None,
-                    scopes=("read",),
-                    token_hash=secret_hash(token),
-                    now_ms=now_ms,
-                )
-                if followed is not None:
+        tokens = create_tokens(connection, ids, now_ms=now_ms, scopes=("read",))
+        if followed is not None:
+            with transaction(connection):
+                for account_id in ids:
                     relationships.follow(
                         connection,
                         follower_id=account_id,

@@ -15,7 +15,6 @@ import asyncio
 import contextlib
 import json
 import random
-import secrets
 import subprocess
 import sys
 import tempfile
@@ -28,12 +27,11 @@ from typing import Any
 import peers
 import places
 import uvloop
+from member_tokens import create_tokens
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from stormpetrel.model.access import secret_hash
 from stormpetrel.model.ids import IdMaker
-from stormpetrel.rules import access
 from stormpetrel.storage.engine.connection import StoreConnection, connect, transaction
 from stormpetrel.storage.engine.statement import Statement
 
@@ -69,17 +67,9 @@ def tokens_of(url: str) -> tuple[list[str], str]:
     """Return tokens of the most followed authors, and the name of one of them."""
     connection = connect(url, ids=IdMaker(63))
     people = connection.all(SOME_ACCOUNTS, count=AUTHORS)
-    tokens = [secrets.token_urlsafe(32) for _ in people]
-    with transaction(connection):
-        for (account_id, _), token in zip(people, tokens, strict=True):
-            access.create_token(
-                connection,
-                account_id=account_id,
-                application_id=None,
-                scopes=("read", "write"),
-                token_hash=secret_hash(token),
-                now_ms=time.time_ns() // 1_000_000,
-            )
+    tokens = create_tokens(
+        connection, [account_id for account_id, _ in people], now_ms=time.time_ns() // 1_000_000
+    )
     connection.close()
     return tokens, people[-1][1]
 

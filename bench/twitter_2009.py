@@ -13,7 +13,6 @@ DIR keeps the instance for the next run. The client has the same cores.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import subprocess
@@ -29,6 +28,7 @@ import open_load
 import peers
 import places
 from burst import TOKEN_AGE_MS, stored_posts, tokens_of
+from figure_rows import print_rows
 from open_load import Answer, OpenLoad, Planned
 
 SIZE = (20_000, 200_000, 126)
@@ -233,13 +233,7 @@ def main() -> None:
                 seconds=options.seconds,
                 only_cold=options.cold,
             )
-    if options.json:
-        print(json.dumps(rows))
-        return
-    for row in rows:
-        for name, value in row.items():
-            print(f"{name:<32}{value:>12,.2f}" if isinstance(value, float) else f"{name:<32}{value!s:>12}")
-        print()
+    print_rows(rows, as_json=options.json, width=32)
 
 
 if __name__ == "__main__":
