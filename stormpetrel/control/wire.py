@@ -106,6 +106,6 @@ def _exactly(sock: socket.socket, count: int) -> bytes:
     while len(parts) < count:
         part = sock.recv(count - len(parts))
         if not part:
-            raise BrokenMessage("the connection ended within a message")
+            raise BrokenMessage(f"the other side closed the connection{' within a message' * bool(parts)}")
         parts += part
     return bytes(parts)

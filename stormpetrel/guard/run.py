@@ -50,9 +50,12 @@ def run(path: Path, table: DropTable, *, never: tuple[Network, ...]) -> None:
         entries.start()
     except NftFailed as error:
         raise EnvironmentFailure(f"the kernel does not take the guard's table: {error}") from error
+    reason = ""
     try:
         while True:
-            _follow(path, entries, never)
+            before, reason = reason, _follow(path, entries, never)
+            if reason and reason != before:
+                log.warning("no list from the watch at %s: %s; trying again each second", path, reason)
             entries.clear()
             time.sleep(RETRY_S)
     except (KeyboardInterrupt, SystemExit):
@@ -66,8 +69,12 @@ def run(path: Path, table: DropTable, *, never: tuple[Network, ...]) -> None:
             entries.end()
 
 
-def _follow(path: Path, entries: KernelList, never: tuple[Network, ...]) -> None:
-    """Apply what the watch sends until it is gone, or silent for SILENT_S."""
+def _follow(path: Path, entries: KernelList, never: tuple[Network, ...]) -> str:
+    """Apply what the watch sends until it is gone, or silent for SILENT_S.
+
+    Return why it sent nothing at all; "" if it sent a list. Raise EnvironmentFailure if the socket is forbidden.
+    """
+    is_served = False
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             sock.settimeout(SILENT_S)
@@ -75,16 +82,25 @@ def _follow(path: Path, entries: KernelList, never: tuple[Network, ...]) -> None
                 sock.connect(short)
             # Addresses may have changed since the start.
             entries.limits = ListLimits((*never, *own_network()))
-            log.info("following the watch at %s", path)
             while True:
                 changes = decode_list(wire.receive_blocking(sock))
+                if not is_served:
+                    is_served = True
+                    log.info("following the watch at %s", path)
                 sock.sendall(wire.framed(entries.take(changes)))
-    except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
-        return
+    except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
+        return f"{error.strerror} (--socket sets another path)"
     except PermissionError as error:
-        raise EnvironmentFailure(f"{path} may not be used by this user") from error
+        raise EnvironmentFailure(
+            f"this user may not use {path}: run the guard as root, or with the socket's group as "
+            "deploy/stormpetrel-guard.service does"
+        ) from error
     except (OSError, wire.BrokenMessage, msgspec.DecodeError) as error:
-        log.warning("the watch is gone, so its list ends: %s", error or type(error).__name__)
+        cause = str(error) or type(error).__name__
+    if not is_served:
+        return f"{cause} (it serves one guard only: is another one running?)"
+    log.warning("the watch is gone, so its list ends: %s", cause)
+    return ""
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:
