@@ -127,12 +127,13 @@ def _scenario(args: argparse.Namespace, seed: int) -> Scenario:
             return scenario.cold(scale=scale)
         case "mixed":
             return scenario.mixed(seed=seed, scale=scale)
+    listed = f"there are: {', '.join(scenario.VECTORS)} (docs/attacks.md describes each)"
     if not args.vectors:
-        raise SetupError(f"only needs vectors: {', '.join(scenario.VECTORS)}")
+        raise SetupError(f'only needs vectors, for example "only A3 A7"; {listed}')
     try:
         return scenario.only([name.upper() for name in args.vectors], scale=scale)
     except ValueError as error:
-        raise SetupError(f"unknown vector {error} (there are: {', '.join(scenario.VECTORS)})") from None
+        raise SetupError(f"unknown vector {error}; {listed}") from None
 
 
 def _again(args: argparse.Namespace) -> list[tuple[str, list[Result]]]:

@@ -191,8 +191,8 @@ def test_json_is_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     ("arguments", "says"),
     [
         (["smoke", "A3"], "only the scenario `only` takes vectors"),
-        (["only"], "needs vectors"),
-        (["only", "A99"], "unknown vector A99"),
+        (["only"], 'needs vectors, for example "only A3 A7"; there are: A1, A2,'),
+        (["only", "A13"], "unknown vector A13; there are: A1, A2,"),
         (["sturm"], "storm"),
         (["smoke", "--mode", "fast"], "mode"),
         (["smoke", "--scale", "0"], "between 1 and"),
