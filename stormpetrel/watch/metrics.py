@@ -160,7 +160,7 @@ def exposition(figures: Figures) -> str:
 def _guard(figures: Figures) -> list[str]:
     guard = figures.guard
     return [
-        *_one("guard", "1 while a guard runs, the kernel's help.", "gauge", guard.is_running),
+        *_one("guard", "1 while a guard is connected.", "gauge", guard.is_running),
         *_one("guard_sources", "Sources that the guard blocks now.", "gauge", guard.listed),
         *_one("guard_sources_total", "Sources listed for the guard.", "counter", figures.guard_listed),
         *_one("guard_packets_total", "Packets that the guard dropped.", "counter", guard.packets),
