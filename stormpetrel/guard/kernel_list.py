@@ -21,12 +21,14 @@ class KernelList:
         self._until_s: dict[Network, float] = {}
         self._refused = 0
         self._problem = ""
+        self._has_table = False
 
     def __len__(self) -> int:
         return len(self._until_s)
 
     def start(self) -> None:
         """Replace the table that an earlier guard may have left by an empty one. Raise NftFailed."""
+        self._has_table = True
         self._table.create({})
 
     def take(self, changes: GuardList) -> GuardReport:
@@ -58,9 +60,10 @@ class KernelList:
             self._table.create({})
 
     def end(self) -> None:
-        """Remove the table. Raise NftFailed."""
+        """Remove the table if `start` made one. Raise NftFailed."""
         self._until_s.clear()
-        self._table.delete()
+        if self._has_table:
+            self._table.delete()
 
     def _remove(self, text: str) -> Network | None:
         network = self.limits.checked(text, LONGEST_S)

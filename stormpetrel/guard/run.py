@@ -40,16 +40,12 @@ def require_net_admin() -> None:
 
 
 def run(path: Path, table: DropTable, *, never: tuple[Network, ...]) -> None:
-    """Follow the watch at the socket `path` until SIGTERM or Ctrl-C; then remove the table.
+    """Follow the watch at the socket `path` until SIGTERM or Ctrl-C; then remove the table if it made one.
 
     Raise EnvironmentFailure if the kernel does not take the table.
     """
     signal.signal(signal.SIGTERM, _end)
     entries = KernelList(table, ListLimits((*never, *own_network())), clock_s=time.monotonic)
-    try:
-        entries.start()
-    except NftFailed as error:
-        raise EnvironmentFailure(f"the kernel does not take the guard's table: {error}") from error
     reason = ""
     try:
         while True:
@@ -62,7 +58,7 @@ def run(path: Path, table: DropTable, *, never: tuple[Network, ...]) -> None:
         log.info("the guard ends, and removes its table")
     except NftFailed as error:
         # The entries end by themselves within ten minutes.
-        raise EnvironmentFailure(f"the guard's table cannot be changed: {error}") from error
+        raise EnvironmentFailure(f"the kernel does not take the guard's table: {error}") from error
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         with contextlib.suppress(NftFailed):
@@ -86,6 +82,8 @@ def _follow(path: Path, entries: KernelList, never: tuple[Network, ...]) -> str:
                 changes = decode_list(wire.receive_blocking(sock))
                 if not is_served:
                     is_served = True
+                    # Not before: without a list from the watch, the table may be that of another guard.
+                    entries.start()
                     log.info("following the watch at %s", path)
                 sock.sendall(wire.framed(entries.take(changes)))
     except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:

@@ -111,7 +111,28 @@ def test_a_guard_that_was_killed_leaves_entries_that_the_next_one_removes(tmp_pa
         assert LISTED in table(server)
         with a_guard(server, tmp_path):
             watch.accept()
+            watch.say(is_all=True)
             assert LISTED not in table(server)
+
+
+def test_a_guard_that_is_not_served_leaves_the_table_of_another_alone(tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with (
+        two_machines() as (server, _),
+        a_list_server(tmp_path) as watch,
+        a_list_server(elsewhere) as full,
+        a_guard(server, tmp_path),
+    ):
+        watch.accept()
+        watch.say((LISTED, 600))
+        with a_guard(server, elsewhere):
+            full.accept()
+            full.leave()
+            # It comes again: what it does when it is turned away, it has done.
+            full.accept()
+            assert LISTED in table(server)
+        assert LISTED in table(server)
 
 
 def test_without_the_watch_the_list_is_empty_and_it_comes_back_with_it(tmp_path):
