@@ -29,13 +29,14 @@ class GuardList(msgspec.Struct, frozen=True, tag="guard-list"):
 class GuardReport(msgspec.Struct, frozen=True, tag="guard-report"):
     """The guard's state. `packets`: dropped since it started. `refused`: entries beyond its limits, since then.
 
-    `problem`: why the kernel does not have the list; "" if it has.
+    `problem`: why the kernel does not have the list; "" if it has. `is_dry_run`: the guard only prints its commands.
     """
 
     listed: int
     packets: int
     refused: int
     problem: str = ""
+    is_dry_run: bool = False
 
 
 decode_list = msgspec.msgpack.Decoder(GuardList).decode

@@ -69,10 +69,14 @@ def nft_shown(commands: str) -> str:
 
 
 class DropTable:
-    """The table in the kernel. `packets`: dropped since the start. Every method raises NftFailed."""
+    """The table in the kernel. `packets`: dropped since the start. Every method raises NftFailed.
+
+    `is_dry_run`: the commands are only printed, by `nft_shown`.
+    """
 
     def __init__(self, ports: Sequence[int], nft: Nft) -> None:
         self.packets = 0
+        self.is_dry_run = nft is nft_shown
         self._ports = ports
         self._nft = nft
 

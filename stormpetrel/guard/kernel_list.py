@@ -51,7 +51,9 @@ class KernelList:
                 self._until_s[checked] = now_s + lasts_s
                 add[checked] = lasts_s
         self._put(add, gone, now_s=now_s, is_new=is_new, had_entries=had_entries)
-        return GuardReport(len(self._until_s), self._table.packets, self._refused, self._problem)
+        return GuardReport(
+            len(self._until_s), self._table.packets, self._refused, self._problem, self._table.is_dry_run
+        )
 
     def clear(self) -> None:
         """End all entries. Raise NftFailed."""

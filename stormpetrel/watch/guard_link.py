@@ -31,6 +31,7 @@ UNSENT_BYTES = 4 * 1024 * 1024
 SUM_EVERY_S = 5.0
 """Interval of the journal's notes on how many sources were listed."""
 _STRANGERS = ("K3", "K4")
+_DRY_RUN = "the guard runs with --dry-run"
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,10 @@ class GuardLink:
         """Return True while a guard follows the list."""
         return self._writer is not None
 
+    @property
+    def _blocks(self) -> bool:
+        return self.is_connected and not self._report.is_dry_run
+
     def take(self, report: WorkerReport) -> None:
         """Take what a worker reports for the guard."""
         self.plan.shelter(report.sheltered)
@@ -82,20 +87,21 @@ class GuardLink:
     def state(self, *, at_s: float, now_epoch_s: float) -> GuardState:
         """Return the state for `shield status`."""
         off_s = self.plan.off_s(at_s)
+        dry_run = _DRY_RUN if self.is_connected and self._report.is_dry_run else ""
         return GuardState(
             is_running=self.is_connected,
-            listed=self._report.listed if self.is_connected else 0,
+            listed=self._report.listed if self._blocks else 0,
             packets=self._report.packets,
             packets_per_s=self._packets_per_s if self.is_connected else 0.0,
             refused=self._report.refused,
             problem=self._report.problem,
-            off_because=self.plan.off_because,
+            off_because=self.plan.off_because or dry_run,
             off_until_epoch_s=now_epoch_s + off_s if off_s else 0.0,
         )
 
     def until_epoch_s(self, source: str, *, at_s: float, now_epoch_s: float) -> float:
         """Return until when a running guard blocks a source; 0 if it does not."""
-        until_s = self.plan.until_s(source) if self.is_connected else 0.0
+        until_s = self.plan.until_s(source) if self._blocks else 0.0
         return now_epoch_s + until_s - at_s if until_s > at_s else 0.0
 
     async def serve(self, folder: Path, stop: asyncio.Event) -> None:

@@ -166,7 +166,7 @@ def _guard(figures: Figures) -> list[str]:
         *_one("guard_packets_total", "Packets that the guard dropped.", "counter", guard.packets),
         *_one(
             "guard_off",
-            "1 while the guard blocks nothing because of a pause or of canaries.",
+            "1 while the guard blocks nothing because of a pause, of canaries, or of --dry-run.",
             "gauge",
             bool(guard.off_because),
         ),

@@ -85,7 +85,7 @@ def test_without_a_watch_it_says_so_once_and_where_it_looks(tmp_path):
         assert next_line() == no_socket
         with a_list_server(tmp_path) as watch:
             watch.accept()
-            watch.say(is_all=True)
+            assert watch.say(is_all=True).is_dry_run
             assert next_line() == f"following the watch at {path}"
             path.unlink()
         assert next_line() == "the watch is gone, so its list ends: the other side closed the connection"

@@ -61,6 +61,28 @@ async def until(condition):
             await asyncio.sleep(0.005)
 
 
+def test_a_dry_run_is_shown_as_one_that_blocks_nothing(tmp_path):
+    async def body():
+        async with a_link(tmp_path) as link:
+            guard = GuardClient()
+            await guard.connect(tmp_path)
+            await until(lambda: link.is_connected)
+            for at_s in range(STRIKES + 1):
+                second(link, at_s)
+            assert link.until_epoch_s(LISTED, at_s=5.0, now_epoch_s=1e9)
+            guard.answer(1, 0, 0, "", True)
+            await until(lambda: link.state(at_s=5.0, now_epoch_s=1e9).off_because)
+            state = link.state(at_s=5.0, now_epoch_s=1e9)
+            assert (state.is_running, state.listed) == (True, 0)
+            assert state.off_because == "the guard runs with --dry-run"
+            assert not link.until_epoch_s(LISTED, at_s=5.0, now_epoch_s=1e9)
+            guard.writer.close()
+            await until(lambda: not link.is_connected)
+            assert not link.state(at_s=6.0, now_epoch_s=1e9).off_because
+
+    asyncio.run(body())
+
+
 def test_a_guard_gets_the_list_and_then_the_changes_and_its_state_is_shown(tmp_path):
     async def body():
         async with a_link(tmp_path) as link:
