@@ -35,7 +35,8 @@ def require_net_admin() -> None:
     effective = next(line.split()[1] for line in status.splitlines() if line.startswith("CapEff:"))
     if not int(effective, 16) >> CAP_NET_ADMIN & 1:
         raise EnvironmentFailure(
-            "the guard needs the capability CAP_NET_ADMIN: run it as root, or by deploy/stormpetrel-guard.service"
+            "the guard needs the capability CAP_NET_ADMIN: start stormpetrel-guard.service, or run "
+            ".venv/bin/stormpetrel as root (docs/guard.md)"
         )
 
 

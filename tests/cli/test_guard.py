@@ -45,8 +45,8 @@ def test_without_the_capability_it_says_what_it_needs(run):
     )
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr == (
-        "stormpetrel: the guard needs the capability CAP_NET_ADMIN: run it as root, or by "
-        "deploy/stormpetrel-guard.service\n"
+        "stormpetrel: the guard needs the capability CAP_NET_ADMIN: start stormpetrel-guard.service, or run "
+        ".venv/bin/stormpetrel as root (docs/guard.md)\n"
     )
 
 
