@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
@@ -112,7 +112,8 @@ class Hub:
         self._shown = Shown(self.listeners, self.readers, self._audiences)
         # Events with the process that made each.
         self._waiting: deque[tuple[Event, str]] = deque()
-        self._waiting_changes = 0
+        # How many of them are changes, by process.
+        self._waiting_changes: Counter[str] = Counter()
         self._doubtful: set[Listener] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -194,7 +195,7 @@ class Hub:
             case RelationshipChanged() | FollowedTagsChanged() | ListChanged():
                 if self._task is not None and not self._task.done():
                     # A client may make it as soon as its post is answered, while the post is still being delivered.
-                    self._waiting_changes += 1
+                    self._waiting_changes[source] += 1
                     self._wait(event, source)
                 else:
                     self._change(event)
@@ -238,14 +239,16 @@ class Hub:
     def _next(self) -> Event:
         """Return the next waiting event; before a post, the changes made by other processes than the post's."""
         event, source = self._waiting[0]
-        if self._waiting_changes and not isinstance(event, _CHANGES):
+        changes = self._waiting_changes
+        # Searched only if there is one to find: thousands of posts may wait.
+        if not isinstance(event, _CHANGES) and changes.total() > changes[source]:
             for at, (later, made_by) in enumerate(self._waiting):
                 if made_by != source and isinstance(later, _CHANGES):
                     del self._waiting[at]
-                    self._waiting_changes -= 1
+                    changes[made_by] -= 1
                     return later
         self._waiting.popleft()
-        self._waiting_changes -= isinstance(event, _CHANGES)
+        changes[source] -= isinstance(event, _CHANGES)
         return event
 
     def _send_away(self) -> None:
@@ -254,7 +257,7 @@ class Hub:
         )
         changes = [event for event, _ in self._waiting if isinstance(event, _CHANGES)]
         self._waiting.clear()
-        self._waiting_changes = 0
+        self._waiting_changes.clear()
         for event in changes:
             self._change(event)
         for listener in self.listeners:
