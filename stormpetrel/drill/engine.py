@@ -37,7 +37,7 @@ _RESET = struct.pack("ii", 1, 0)
 _DEAF_BUFFER_BYTES = 4096
 _REFUSALS = frozenset({403, 408, 429, 503})
 _HELLOS = 64
-"""Prepared beginnings of handshakes, which take turns: one takes as long to make as to send."""
+"""Beginnings of handshakes, made once. They take turns, so that the attackers spend their time on sending."""
 _HANDSHAKE_RECORD = 0x16
 _ENDS_BEFORE_TLS = frozenset({Behaviour.RESET, Behaviour.SILENT, Behaviour.HELLO})
 """These end, or stay silent, before the client has to do work for a handshake."""

@@ -1,5 +1,6 @@
 """The guard as its own process, with real packets between two network namespaces."""
 
+import contextlib
 import signal
 import sys
 import time
@@ -8,14 +9,21 @@ from tests.guard.listing import a_guard, a_list_server, a_listener, connects, ta
 from tests.guard.networks import LISTED, LISTED_IPV6, OTHER, SERVER, SERVER_IPV6, two_machines
 
 
-def test_a_listed_source_cannot_connect_and_another_can(tmp_path):
+@contextlib.contextmanager
+def guarded_listener(folder):
+    """Yield two machines and the sender of the list. The first runs a guard, and a server at the guard's port."""
     with (
         two_machines() as (server, client),
-        a_list_server(tmp_path) as watch,
+        a_list_server(folder) as watch,
         a_listener(server),
-        a_guard(server, tmp_path),
+        a_guard(server, folder),
     ):
         watch.accept()
+        yield server, client, watch
+
+
+def test_a_listed_source_cannot_connect_and_another_can(tmp_path):
+    with guarded_listener(tmp_path) as (_, client, watch):
         assert watch.say(is_all=True).listed == 0
         assert connects(client, LISTED, SERVER)
         assert watch.say((LISTED, 60)).listed == 1
@@ -27,13 +35,7 @@ def test_a_listed_source_cannot_connect_and_another_can(tmp_path):
 
 
 def test_only_the_ports_of_the_web_are_closed_to_a_listed_source(tmp_path):
-    with (
-        two_machines() as (server, client),
-        a_list_server(tmp_path) as watch,
-        a_listener(server),
-        a_guard(server, tmp_path),
-    ):
-        watch.accept()
+    with guarded_listener(tmp_path) as (_, client, watch):
         watch.say((LISTED, 60))
         # No program listens there, so that the kernel answers with a reset.
         assert (
@@ -47,13 +49,7 @@ def test_only_the_ports_of_the_web_are_closed_to_a_listed_source(tmp_path):
 
 
 def test_prefixes_of_ipv6_and_ipv4_are_dropped_by_mask(tmp_path):
-    with (
-        two_machines() as (server, client),
-        a_list_server(tmp_path) as watch,
-        a_listener(server),
-        a_guard(server, tmp_path),
-    ):
-        watch.accept()
+    with guarded_listener(tmp_path) as (_, client, watch):
         assert connects(client, LISTED_IPV6, SERVER_IPV6)
         for prefix in ("2a0e:b107:0:1::/64", "2a0e:b107::/48"):
             assert watch.say((prefix, 60), is_all=True).listed == 1

@@ -231,7 +231,7 @@ def test_a_small_count_does_not_follow_from_another_table(data_dir):
     def exact(table):
         return [one["numbers"]["refused"]["value"] for one in found["tables"][table]]
 
-    # By what is left, the apps' share of the 33 can be any.
+    # What the report still says allows any number of apps among the other 33.
     assert found["numbers"]["refused_known"]["value"] == 83
     assert sorted(exact("collateral_channels"), key=str) == [50, None, None]
     for table in ("known", "clients", "classes", "because"):
