@@ -1,5 +1,4 @@
-"""Load the data of the API's responses in one read: posts with the posts they boost, authors, the reader's
-flags."""
+"""Load the data of the API's responses in one read: posts with the posts they boost, and authors."""
 
 from __future__ import annotations
 
@@ -7,7 +6,7 @@ from collections.abc import Container, Sequence
 from typing import Any, NamedTuple
 
 from stormpetrel.model.account import Account
-from stormpetrel.model.post import Flags, Post
+from stormpetrel.model.post import Post
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import posts as post_rules
 from stormpetrel.storage.engine.connection import Connection
@@ -18,11 +17,10 @@ HOT_POSTS = 40
 
 
 class LoadedPosts(NamedTuple):
-    """The data read. `flags`: the reader's actions on a post, only for posts that have any."""
+    """The data read."""
 
     posts: list[Post]
     accounts: list[Account]
-    flags: dict[int, Flags]
 
 
 def load(
@@ -30,12 +28,12 @@ def load(
     *,
     post_ids: Sequence[int],
     account_ids: Sequence[int],
-    flag_ids: Sequence[int],
-    reader_id: int | None,
     kept: Container[int] = (),
 ) -> LoadedPosts:
-    """Load posts with the posts they boost, their authors and `account_ids`, and the reader's flags on all of
-    them. `kept`: accounts in memory, which are not read as authors."""
+    """Load posts with the posts they boost, their authors and `account_ids`.
+
+    `kept`: accounts in memory, which are not read as authors.
+    """
     posts = post_rules.posts(connection, post_ids=post_ids) if post_ids else []
     given = {post.id for post in posts}
     originals = [
@@ -46,11 +44,7 @@ def load(
     authors = (post.author_id for post in posts if post.author_id not in kept)
     wanted = dict.fromkeys([*account_ids, *authors])
     accounts = account_rules.accounts(connection, account_ids=list(wanted)) if wanted else []
-    flags: dict[int, Flags] = {}
-    if reader_id is not None:
-        asked = dict.fromkeys([*flag_ids, *(post.id for post in posts if post.boost_of_id is None)])
-        flags = post_rules.flags(connection, reader_id=reader_id, post_ids=list(asked))
-    return LoadedPosts(posts, accounts, flags)
+    return LoadedPosts(posts, accounts)
 
 
 @hot

@@ -20,16 +20,17 @@ from stormpetrel.api.json.loaded import HOT_POSTS, LoadedPosts, load, load_few
 from stormpetrel.api.json.notification_details import WITH_DETAILS, details
 from stormpetrel.api.json.recent import Recent
 from stormpetrel.api.json.view import HAS_POLL, PostBytes, View, closed_array
+from stormpetrel.bounded import BoundedTable, Eviction
 from stormpetrel.clock import now_ms
 from stormpetrel.errors import NotFound
 from stormpetrel.freshness import Freshness
 from stormpetrel.http.request import Request
 from stormpetrel.model.account import Account
 from stormpetrel.model.conversation import Conversation
-from stormpetrel.model.event import Event
+from stormpetrel.model.event import Event, PostCreated, PostDeleted
 from stormpetrel.model.filter import NEVER_MS, searched_text
 from stormpetrel.model.notification import Notification, key_text
-from stormpetrel.model.post import Flags, Post, Thread
+from stormpetrel.model.post import Flags, Post, Thread, Visibility
 from stormpetrel.readers.facts import changed_by
 from stormpetrel.readers.filters import ReaderFilters
 from stormpetrel.readers.flags import ReaderFlags
@@ -39,6 +40,10 @@ from stormpetrel.storage.engine.database import Database
 HALF_CACHE_BYTES = 16 * 1024 * 1024
 """Size of one half of the table of posts in bytes; the table of accounts has a quarter of it: at most 40 MiB
 per worker, about 20,000 posts. Most posts of a home timeline of 20 are also read by other accounts."""
+MAX_NEW = 64
+"""New posts that are remembered until they are read."""
+READ_AHEAD = 16
+"""So many of them are read with a post or an account that a request needs."""
 ENTRY_BYTES = 300
 """Size of an entry without its text (tuple, bytes objects, slot in the dict), measured with tracemalloc."""
 
@@ -80,6 +85,8 @@ class Renderer:
         self._base_url = base_url
         self._posts: Recent[int, PostBytes] = Recent(half_cache_bytes, _post_size)
         self._accounts: Recent[int, bytes] = Recent(half_cache_bytes // 4, _account_size)
+        # Authors by post. A new post is in no table, and it changes its author's counts.
+        self._new: BoundedTable[int, int] = BoundedTable(MAX_NEW, evicts=Eviction.OLDEST)
         # Keys are ids of posts and accounts.
         self.freshness: Freshness[int] = Freshness()
 
@@ -91,6 +98,7 @@ class Renderer:
         if keys is None:
             self._posts.clear()
             self._accounts.clear()
+            self._new.clear()
             self.freshness.all_changed()
             return
         ids = [key for key in keys if isinstance(key, int)]
@@ -99,6 +107,13 @@ class Renderer:
             for one in ids:
                 self._posts.drop(one)
                 self._accounts.drop(one)
+        match event:
+            case PostCreated(visibility=visibility, boost_of_id=0) if visibility != Visibility.DIRECT:
+                self._new.put(event.post_id, event.author_id)
+            case PostDeleted():
+                self._new.pop(event.post_id)
+            case _:
+                pass
 
     # Responses
 
@@ -356,10 +371,8 @@ class Renderer:
                     accounts[account_id] = account
         flags: dict[int, Flags] = {}
         if missing_posts or missing_accounts:
-            flags = await self._fetch(
-                posts, accounts, missing_posts, missing_accounts, flag_ids, reader_id=reader_id
-            )
-        elif reader_id is not None and flag_ids:
+            flag_ids += await self._fetch(posts, accounts, missing_posts, missing_accounts)
+        if reader_id is not None and flag_ids:
             flags = await self._flags.of(reader_id, flag_ids)
         filters = await self._filters.of(reader_id) if reader_id is not None and post_ids else None
         return View(posts, accounts, flags, reader_id, self._clock_ms(), filters)
@@ -370,18 +383,20 @@ class Renderer:
         accounts: dict[int, bytes],
         missing_posts: Sequence[int],
         missing_accounts: Sequence[int],
-        flag_ids: Sequence[int],
-        *,
-        reader_id: int | None,
-    ) -> dict[int, Flags]:
-        """Read the missing entries into `posts` and `accounts`, cache the current ones, return the flags."""
+    ) -> list[int]:
+        """Read the missing entries into `posts` and `accounts`, and cache the current ones.
+
+        Return the ids of the posts on which the reader's flags are needed: a boost has those of its original.
+        """
         began = self.freshness.begin()
+        most_ahead = HOT_POSTS - len(missing_posts) - len(missing_accounts)
+        is_few = most_ahead >= 0
+        ahead = self._ahead(most_ahead) if is_few and (posts or missing_posts) else {}
+        posts_ahead = {post_id for post_id in ahead if post_id not in self._posts}.difference(missing_posts)
         loaded: LoadedPosts = await self._database.read(
-            load_few if len(missing_posts) + len(missing_accounts) <= HOT_POSTS else load,
-            post_ids=missing_posts,
-            account_ids=missing_accounts,
-            flag_ids=flag_ids,
-            reader_id=reader_id,
+            load_few if is_few else load,
+            post_ids=[*missing_posts, *posts_ahead],
+            account_ids=[*missing_accounts, *(one for one in ahead.values() if one not in self._accounts)],
             kept=self._accounts,
         )
         self._encode_accounts(loaded.accounts, accounts, began)
@@ -394,7 +409,17 @@ class Renderer:
             posts[post.id] = pieces
             if self.freshness.is_current(began, post.id):
                 self._posts.put(post.id, pieces)
-        return loaded.flags
+        return [post.boost_of_id or post.id for post in loaded.posts if post.id not in posts_ahead]
+
+    def _ahead(self, most: int) -> dict[int, int]:
+        """Return the newest posts with their authors that have not been read since they came, at most `most`.
+
+        Read alone, each would cost the first request that shows it a read.
+        """
+        newest = list(self._new.items())[-min(most, READ_AHEAD) :] if most else []
+        for post_id, _ in newest:
+            self._new.pop(post_id)
+        return dict(newest)
 
     def _encode_accounts(self, found: Iterable[Account], accounts: dict[int, bytes], began: int) -> None:
         """Encode these accounts into `accounts`, and cache the current ones. `began`: before they were read."""
@@ -418,9 +443,7 @@ class Renderer:
                     accounts[author_id] = account
         if left:
             began = self.freshness.begin()
-            loaded = await self._database.read(
-                load, post_ids=(), account_ids=left, flag_ids=(), reader_id=None
-            )
+            loaded = await self._database.read(load, post_ids=(), account_ids=left)
             self._encode_accounts(loaded.accounts, accounts, began)
 
     def _pieces(self, post: Post, author: str) -> PostBytes:

@@ -11,7 +11,7 @@ from stormpetrel.api.json.render import Renderer
 from stormpetrel.errors import NotFound
 from stormpetrel.model.event import AccountChanged, AllChanged, PostChanged, PostCreated, PostDeleted
 from stormpetrel.model.poll import PollDraft
-from stormpetrel.model.post import Draft
+from stormpetrel.model.post import Draft, Visibility
 from stormpetrel.readers.filters import ReaderFilters
 from stormpetrel.readers.flags import ReaderFlags
 from stormpetrel.rules import accounts, posts, reactions
@@ -173,6 +173,36 @@ def test_what_is_kept_costs_a_visitor_no_read_and_a_reader_those_of_the_readers_
         assert world.database.reads == before + 3  # posts, accounts and flags in one read
 
     run(sqlite_url, story)
+
+
+def test_the_read_of_one_new_post_brings_the_other_new_ones_and_their_authors(database_url):
+    async def story(world):
+        ann, bob = await world.person("Ann"), await world.person("Bob")
+        first = await world.post(ann, "Earlier")
+        await world.statuses([first])
+        new = [await world.post(author, f"New {number}") for number, author in enumerate([bob, ann, bob])]
+        secret = await world.post(bob, "@Ann hush", visibility=Visibility.DIRECT)
+        await world.statuses([new[0]])
+        reads = world.database.reads
+        seen = await world.statuses([*new[1:], first])
+        assert world.database.reads == reads
+        assert [post["content"] for post in seen] == ["<p>New 1</p>", "<p>New 2</p>", "<p>Earlier</p>"]
+        assert [post["account"]["statuses_count"] for post in seen] == [2, 2, 2]
+        await world.statuses([secret])
+        assert world.database.reads == reads + 1
+
+    run(database_url, story)
+
+
+def test_a_deleted_new_post_is_not_read_ahead(database_url):
+    async def story(world):
+        ann = await world.person("Ann")
+        one, other = await world.post(ann, "One"), await world.post(ann, "Other")
+        await world.database.write(posts.delete_post, author_id=ann, post_id=other, now_ms=NOW_MS)
+        await world.statuses([one])
+        assert await world.statuses([other]) == []
+
+    run(database_url, story)
 
 
 def test_what_changed_is_shown_at_once(database_url):
