@@ -1,43 +1,49 @@
 """The command line: finds the command, runs it, and turns errors into one line and an exit code.
 
-0 success · 1 a check failed · 2 wrong use or configuration · 3 the environment failed. Each command imports
-its modules when it runs: `user add` and `token` must answer at once.
+0 success · 1 a check failed · 2 wrong use or configuration · 3 the environment failed. A call imports the file of
+its command only, and that command imports its modules when it runs: `user add` and `token` must answer at once.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 
 import stormpetrel
-from stormpetrel.cli import (
-    audience,
-    backup,
-    check,
-    completion,
-    drill,
-    guard,
-    incidents,
-    insight,
-    instance,
-    mail,
-    moderation,
-    proxy,
-    restore,
-    seed,
-    serve,
-    shield,
-    sms,
-    status,
-    texts,
-    tokens,
-    top,
-    users,
-)
 from stormpetrel.cli.parser import Parser
 from stormpetrel.errors import Busy, EnvironmentFailure, Refusal, SetupError
+
+FILES = {
+    "serve": "serve",
+    "init": "instance",
+    "migrate": "instance",
+    "config": "instance",
+    "check": "check",
+    "proxy": "proxy",
+    "user": "users",
+    "token": "tokens",
+    "moderation": "moderation",
+    "backup": "backup",
+    "restore": "restore",
+    "instance": "texts",
+    "mail": "mail",
+    "seed": "seed",
+    "drill": "drill",
+    "shield": "shield",
+    "guard": "guard",
+    "top": "top",
+    "incident": "incidents",
+    "maintenance": "incidents",
+    "status": "status",
+    "sms": "sms",
+    "audience": "audience",
+    "insight": "insight",
+    "completion": "completion",
+}
+"""The file in cli/ of each command, in the order of --help."""
 
 DONE = 0
 WRONG_USE = 2
@@ -47,8 +53,11 @@ INTERRUPTED = 130
 PIPE_CLOSED = 141
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of every command; tests and the reference in docs/commands.md read it too."""
+def build_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Return the parser of every command, or only of those in the file of the command that `arguments` name.
+
+    Tests and the reference in docs/commands.md read the parser of every command.
+    """
     parser = Parser(
         prog="stormpetrel",
         description="A microblogging server that keeps working for its members while it is under attack.",
@@ -62,29 +71,22 @@ def build_parser() -> argparse.ArgumentParser:
         help="the configuration file (default: STORMPETREL_CONFIG, then stormpetrel.toml in the data directory)",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
-    serve.add_commands(commands)
-    instance.add_commands(commands)
-    check.add_commands(commands)
-    proxy.add_commands(commands)
-    users.add_commands(commands)
-    tokens.add_commands(commands)
-    moderation.add_commands(commands)
-    backup.add_commands(commands)
-    restore.add_commands(commands)
-    texts.add_commands(commands)
-    mail.add_commands(commands)
-    seed.add_commands(commands)
-    drill.add_commands(commands)
-    shield.add_commands(commands)
-    guard.add_commands(commands)
-    top.add_commands(commands)
-    incidents.add_commands(commands)
-    status.add_commands(commands)
-    sms.add_commands(commands)
-    audience.add_commands(commands)
-    insight.add_commands(commands)
-    completion.add_commands(commands, parser)
+    for file in _files(arguments):
+        module = importlib.import_module(f"stormpetrel.cli.{file}")
+        # A completion script has the words of every command.
+        module.add_commands(commands, *((parser,) if file == "completion" else ()))
     return parser
+
+
+def _files(arguments: Sequence[str]) -> list[str]:
+    """Return the file of the named command, or all: --help lists them, and a typo is compared with them."""
+    words = list(arguments)
+    if words[:1] == ["--config"]:
+        words = words[2:]
+    elif words and words[0].startswith("--config="):
+        words = words[1:]
+    named = FILES.get(words[0], "completion") if words else "completion"
+    return list(dict.fromkeys(FILES.values())) if named == "completion" else [named]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -106,7 +108,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
-        args = build_parser().parse_args(arguments)
+        words = sys.argv[1:] if arguments is None else arguments
+        args = build_parser(words).parse_args(words)
         code: int = args.run(args)
         return code
     except SystemExit as done:  # argparse after --help and --version

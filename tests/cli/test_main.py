@@ -6,7 +6,7 @@ import pytest
 
 import stormpetrel
 from stormpetrel.cli import main as main_module
-from stormpetrel.cli.main import build_parser
+from stormpetrel.cli.main import FILES, build_parser
 from tests.instance import clean_environment
 from tools.reference import commands
 
@@ -27,6 +27,23 @@ def test_the_commands_of_the_contract_are_there():
     wanted = "serve init migrate check config token seed".split()
     wanted += [f"user {verb}" for verb in "add list approve reject suspend unsuspend".split()]
     assert {f"stormpetrel {name}" for name in wanted} <= set(ALL)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_call_knows_the_commands_of_one_file(name):
+    words = [] if name == "completion" else [name]
+    known = {full.split()[1] for full in dict(commands(build_parser(words), "stormpetrel"))}
+    same_file = {other for other, file in FILES.items() if file == FILES[name]}
+    assert known == (set(FILES) if name == "completion" else same_file)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["config", "--json"], ["--config", "x.toml", "config"], ["--config=x.toml", "config"]],
+)
+def test_a_command_is_found_behind_the_configuration_file(words):
+    known = {full.split()[1] for full in dict(commands(build_parser(words), "stormpetrel"))}
+    assert known == {"init", "migrate", "config"}
 
 
 def test_help_and_version_are_no_failure(run):
@@ -176,7 +193,7 @@ def test_an_error_of_the_system_is_one_line_and_exit_3(run, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device", "/var/lib/place")
 
-    monkeypatch.setattr(main_module, "build_parser", lambda: build_parser_with(full))
+    monkeypatch.setattr(main_module, "build_parser", lambda _: build_parser_with(full))
     assert run("config", expect=3).complaint == "/var/lib/place: No space left on device"
 
 
@@ -193,7 +210,7 @@ def test_a_mistake_of_ours_is_not_hidden(run, monkeypatch):
     def wrong(_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(main_module, "build_parser", lambda: build_parser_with(wrong))
+    monkeypatch.setattr(main_module, "build_parser", lambda _: build_parser_with(wrong))
     with pytest.raises(ZeroDivisionError):
         run("config")
 
