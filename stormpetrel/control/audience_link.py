@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ from stormpetrel.control.messages import AudienceHello, AudienceNews, decode_aud
 from stormpetrel.storage.audience_folder import AudienceFolder
 
 REPORT_EVERY_S = 1.0
-RETRY_S = 1.0
 UNSENT_BYTES = 4 * 1024 * 1024
 """The connection to a watch is closed when this much waits unread."""
 
@@ -50,14 +48,14 @@ class AudienceLink:
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set; the last counts are reported then."""
         ending: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
+        pauses_s = wire.retry_pauses_s()
         try:
             while not stop.is_set():
                 with contextlib.suppress(OSError):
                     await self._talk(ending)
                 self._tick()
                 if not stop.is_set():
-                    pause_s = RETRY_S * (0.75 + random.random() / 2)  # noqa: S311 - a spread, guards nothing
-                    await asyncio.wait({ending}, timeout=pause_s)
+                    await asyncio.wait({ending}, timeout=next(pauses_s))
         finally:
             ending.cancel()
 

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,6 @@ from stormpetrel.control.messages import Direct, Hello, Look, ReportMessage, Sta
 from stormpetrel.shield.reports import Directions, WorkerReport
 
 REPORT_EVERY_S = 1.0
-RETRY_S = 1.0
-"""Interval between attempts to reach a missing watch, randomised so that workers do not retry together."""
 UNSENT_BYTES = 1024 * 1024
 """The connection to a watch is closed when this much waits unread."""
 
@@ -54,13 +51,13 @@ class Reporter:
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set."""
         ending: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
+        pauses_s = wire.retry_pauses_s()
         try:
             while not stop.is_set():
                 with contextlib.suppress(OSError):
                     await self._talk(ending)
                 if not stop.is_set():
-                    pause_s = RETRY_S * (0.75 + random.random() / 2)  # noqa: S311 - a spread, guards nothing
-                    await asyncio.wait({ending}, timeout=pause_s)
+                    await asyncio.wait({ending}, timeout=next(pauses_s))
         finally:
             ending.cancel()
 

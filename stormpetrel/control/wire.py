@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import socket
 import struct
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ FILE_NAME = "watch.sock"
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """A report with every bounded table full is about a tenth of this size."""
 BACKLOG = 128
+FIRST_RETRY_S, RETRY_S = 0.1, 1.0
+"""Pauses between attempts to reach a missing watch: at the start, when it is about to begin, and later."""
 _LENGTH = struct.Struct(">I")
 _CREDENTIALS = struct.Struct("3i")
 
@@ -65,6 +68,15 @@ def listen(data_dir: Path, name: str = FILE_NAME, *, mode: int = 0o600) -> socke
         sock.close()
         raise
     return sock
+
+
+def retry_pauses_s() -> Iterator[float]:
+    """Yield the pauses between attempts to reach the watch, randomised so that workers do not retry together."""
+    pause_s = FIRST_RETRY_S
+    while True:
+        pause_s = min(pause_s, RETRY_S)
+        yield pause_s * (0.75 + random.random() / 2)  # noqa: S311 - a spread, guards nothing
+        pause_s *= 2
 
 
 def is_owner(sock: socket.socket) -> bool:

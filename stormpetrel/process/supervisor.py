@@ -38,12 +38,14 @@ class Child:
     """A process to keep alive.
 
     `main` runs in it; when that returns or raises, the process ends. `on_death` runs in the supervisor before
-    the restart. `serves_others`: it ends after the processes without this flag.
+    the restart. `load` runs in the supervisor before the first start, while the processes before it start
+    already. `serves_others`: it ends after the processes without this flag.
     """
 
     name: str
     main: Callable[[], None]
     on_death: Callable[[], None]
+    load: Callable[[], None] | None = None
     serves_others: bool = False
     pid: int = 0
     started_at_s: float = 0.0
@@ -72,10 +74,14 @@ def supervise(
     """
     try:
         for child in children:
+            if child.load is not None:
+                child.load()
             _start(child)
-    except OSError as error:
+    except BaseException as error:
         _end(children, at_once=True)
-        raise EnvironmentFailure(f"processes cannot be started: {error.strerror}") from error
+        if isinstance(error, OSError):
+            raise EnvironmentFailure(f"processes cannot be started: {error.strerror}") from error
+        raise
     on_started()
     while True:
         now_s = time.monotonic()

@@ -41,9 +41,13 @@ supervisor.block_signals()
 """
 
 
-def run(program):
+def run(program, *arguments):
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM + program], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", PROGRAM + program, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done
@@ -105,3 +109,45 @@ supervisor.supervise([child("fails", fails)], on_started=lambda: None, before_dr
     assert done.stdout == "fails died\n"
     assert "ValueError: a bug" in done.stderr
     assert "fails died (exit 1); restarting in 0.0 s" in done.stderr
+
+
+def test_a_process_is_loaded_once_while_those_before_it_run(tmp_path):
+    done = run(
+        """
+def loaded():
+    os.read(ready[0], 1)
+    print("loaded while the first one runs", flush=True)
+
+def second():
+    is_first = not os.path.exists(flag)
+    os.close(os.open(flag, os.O_CREAT))
+    if is_first:
+        os._exit(1)
+    os.kill(os.getppid(), signal.SIGTERM)
+    obedient()
+
+flag = os.path.join(sys.argv[1], "started")
+supervisor.supervise([child("first", last), child("second", second, load=loaded)],
+    on_started=lambda: print("started", flush=True), before_drain=lambda: None)
+""",
+        str(tmp_path),
+    )
+    assert done.stdout.splitlines()[:3] == ["loaded while the first one runs", "started", "second died"]
+
+
+def test_a_process_that_cannot_be_loaded_ends_those_before_it():
+    done = run(
+        """
+def missing():
+    os.read(ready[0], 1)
+    raise ImportError("a file is missing")
+
+first = child("first", last)
+try:
+    supervisor.supervise([first, child("second", obedient, load=missing)],
+        on_started=lambda: print("started"), before_drain=lambda: None)
+except ImportError as error:
+    print(error, first.pid)
+"""
+    )
+    assert done.stdout == "a file is missing 0\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import socket
 import stat
@@ -124,7 +125,7 @@ def test_why_asks_the_workers_and_remembers_refusals(tmp_path):
 
 
 def test_a_worker_comes_back_to_a_watch_that_was_started_again(tmp_path, monkeypatch):
-    monkeypatch.setattr("stormpetrel.control.reporter.RETRY_S", 0.01)
+    monkeypatch.setattr("stormpetrel.control.wire.RETRY_S", 0.01)
 
     async def body():
         worker = Worker(tmp_path)  # the watch is not running yet
@@ -138,8 +139,13 @@ def test_a_worker_comes_back_to_a_watch_that_was_started_again(tmp_path, monkeyp
     asyncio.run(body())
 
 
+def test_a_watch_that_is_about_to_begin_is_reached_soon_and_a_missing_one_is_asked_each_second():
+    pauses_s = list(itertools.islice(wire.retry_pauses_s(), 8))
+    assert [pytest.approx(pause_s, rel=0.26) for pause_s in (0.1, 0.2, 0.4, 0.8, 1, 1, 1, 1)] == pauses_s
+
+
 def test_a_worker_whose_report_fails_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr("stormpetrel.control.reporter.RETRY_S", 0.01)
+    monkeypatch.setattr("stormpetrel.control.wire.RETRY_S", 0.01)
 
     async def body():
         async with a_watch(tmp_path) as cluster:
