@@ -1,4 +1,4 @@
-"""The index of words in scripts without spaces: migration 0010 indexes existing posts and people again."""
+"""The index of words: migration 0010 indexes existing posts and people again, 0023 changes no word of it."""
 
 from __future__ import annotations
 
@@ -106,3 +106,45 @@ def test_postgresql_makes_the_same_words(postgresql_url):
 
     same()
     connection.close()
+
+
+def test_a_trigger_on_postgresql_calls_no_function_that_is_planned_again_each_time(postgresql_url):
+    connection = connect(postgresql_url)
+    rows = connection.raw.execute(
+        "SELECT p.proname, l.lanname FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang "
+        "WHERE p.pronamespace = 'public'::regnamespace AND l.lanname IN ('sql', 'plpgsql')"
+    ).fetchall()
+    connection.close()
+    assert sorted(rows) == [
+        (name, "plpgsql") for name in ("keep_post_words", "post_words_of", "search_words")
+    ]
+
+
+def test_the_functions_of_both_languages_make_the_same_words(old_url):
+    migrate = importlib.import_module("stormpetrel.storage.engine.migrate")
+    config = migrate.alembic_config(old_url)
+    command.upgrade(config, "0022")
+    if old_url.startswith("sqlite:"):
+        with migrate.engine(old_url).begin() as connection:
+            triggers = connection.exec_driver_sql("SELECT sql FROM sqlite_master ORDER BY name").all()
+        command.upgrade(config, "0023")
+        with migrate.engine(old_url).begin() as connection:
+            assert connection.exec_driver_sql("SELECT sql FROM sqlite_master ORDER BY name").all() == triggers
+        return
+    kept = "SELECT post_id, words::text FROM post_words ORDER BY post_id"
+    made = "SELECT id, post_words_of(p)::text FROM posts p ORDER BY id"
+    source = "SELECT prosrc FROM pg_proc WHERE proname IN ('search_words', 'post_words_of') ORDER BY proname"
+    with migrate.engine(old_url).begin() as connection:
+        in_sql = connection.exec_driver_sql(kept).all(), connection.exec_driver_sql(source).all()
+    assert len(in_sql[0]) == len(POSTS)
+    command.upgrade(config, "0023")
+    with migrate.engine(old_url).begin() as connection:
+        assert connection.exec_driver_sql(made).all() == in_sql[0]
+        connection.exec_driver_sql("UPDATE posts SET sensitive = NOT sensitive")
+        connection.exec_driver_sql("UPDATE posts SET sensitive = NOT sensitive")
+        assert connection.exec_driver_sql(kept).all() == in_sql[0]
+    command.downgrade(config, "0022")
+    with migrate.engine(old_url).begin() as connection:
+        assert connection.exec_driver_sql(made).all() == in_sql[0]
+        again = connection.exec_driver_sql(source).all()
+    assert [row[0].split() for row in again] == [row[0].split() for row in in_sql[1]]
