@@ -74,6 +74,16 @@ COVERED = (
         "tests/storage/test_insight.py",
         "the numbers and their queries",
     ),
+    (
+        "rules/drafts",
+        "tests/rules/test_posts.py",
+        "steps of creating a post",
+    ),
+    (
+        "storage/engine/together",
+        "tests/storage/engine/test_group.py",
+        "a mark on functions, which groups of calls go by",
+    ),
     ("gateway/provider", "tests/test_config_sms.py", "types, the interface of each provider"),
     (
         "gateway/fields gateway/polling gateway/route_checks",

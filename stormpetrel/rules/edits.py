@@ -12,7 +12,7 @@ from stormpetrel.model.notification import Kind
 from stormpetrel.model.poll import Poll, PollDraft
 from stormpetrel.model.post import Draft, Post, Version
 from stormpetrel.model.visibility import may_see
-from stormpetrel.rules import conversations, media, notifications, polls, posts
+from stormpetrel.rules import conversations, drafts, media, notifications, polls, posts
 from stormpetrel.rules.languages import clean_language
 from stormpetrel.storage import edits as stored
 from stormpetrel.storage import outbox
@@ -60,8 +60,8 @@ def edit_post(
         raise Forbidden("Only the author can edit a post")
     if draft.poll is not None and draft.media_ids:
         raise Invalid("Validation failed: A post can have media or a poll, not both")
-    text, spoiler = posts.checked_text(draft, max_characters)
-    mentions, tags = posts.named_in(connection, text, domain=domain)
+    text, spoiler = drafts.checked_text(draft, max_characters)
+    mentions, tags = drafts.named_in(connection, text, domain=domain)
     new = replace(
         old,
         text=text,

@@ -6,37 +6,40 @@ This is the only place that decides the length of a post, who is addressed, and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from stormpetrel.errors import Forbidden, Invalid, NotFound, UnexpectedMentions
-from stormpetrel.model import text as texts
-from stormpetrel.model.account import Account, AccountState, is_hidden
-from stormpetrel.model.characters import is_too_large, is_too_long, length
-from stormpetrel.model.event import AccountChanged, PostChanged, PostCreated, PostDeleted, Reacted
+from stormpetrel.errors import Forbidden, Invalid, NotFound
+from stormpetrel.model.account import AccountState, is_hidden
+from stormpetrel.model.event import AccountChanged, PostChanged, PostDeleted, Reacted
 from stormpetrel.model.notification import Kind
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import (
-    MAX_MENTIONS,
-    MAX_SPOILER,
-    MAX_TAGS,
     Draft,
     Flags,
-    Mention,
     Post,
     Visibility,
 )
 from stormpetrel.model.quota import YOUNG_MENTIONS, YOUNG_POSTS, is_young
 from stormpetrel.model.visibility import Facts, may_list, may_see
 from stormpetrel.rules import conversations, media, notifications, polls, quotas
-from stormpetrel.rules.languages import clean_language
-from stormpetrel.storage import accounts, outbox, relationships
+from stormpetrel.rules.drafts import (
+    IDEMPOTENCY_MS,
+    MAX_IDEMPOTENCY_KEY,
+    Created,
+    announced,
+    checked_text,
+    insert_row,
+    named_in,
+    post_of,
+    require_allowed_mentions,
+)
+from stormpetrel.rules.plain_posts import create_plain_posts
+from stormpetrel.storage import accounts, relationships
 from stormpetrel.storage import posts as stored
 from stormpetrel.storage.engine.connection import Connection
 from stormpetrel.storage.engine.hot import hot
+from stormpetrel.storage.engine.together import together
 
-IDEMPOTENCY_MS = 3_600_000
-"""How long an Idempotency-Key returns the same post (Mastodon documents one hour)."""
-MAX_IDEMPOTENCY_KEY = 255
 TOO_MANY_POSTS = "This account is new and has posted a lot. Please wait before you post again"
 TOO_MANY_MENTIONS = (
     "This account is new and has mentioned many people who do not follow it. "
@@ -140,15 +143,7 @@ def boosted_by(
 # Writing
 
 
-@dataclass(frozen=True, slots=True)
-class Created:
-    """A new post with its author, who has it counted; or only the id of the post created before with the same key."""
-
-    post_id: int
-    post: Post | None = None
-    author: Account | None = None
-
-
+@together(create_plain_posts)
 def create_post(
     connection: Connection,
     *,
@@ -164,7 +159,7 @@ def create_post(
     `domain`: the instance's; @name@domain mentions a member too. Raise Forbidden for an account that is
     not active, Invalid for an empty or too long text and for too many mentions or tags,
     UnexpectedMentions, TooMany when a young account has used up a quota, NotFound for a reply to a post
-    that the author may not see.
+    that the author may not see. Of many waiting calls, `create_plain_posts` does what it can together.
     """
     key = (idempotency_key or "")[:MAX_IDEMPOTENCY_KEY]
     found = accounts.author(
@@ -172,7 +167,6 @@ def create_post(
     )
     if found is None or found.account.state is not AccountState.ACTIVE:
         raise Forbidden("This account is not allowed to post")
-    author = found.account
     if found.answered is not None:
         if found.answered[1] > now_ms - IDEMPOTENCY_MS:
             return Created(found.answered[0])
@@ -190,7 +184,7 @@ def create_post(
     _require_few_strangers(connection, author_id=author_id, addressed=addressed, now_ms=now_ms)
     post = _insert(
         connection,
-        _post_of(connection, draft, found, parent, text, spoiler, mentions, tags, now_ms),
+        post_of(connection, draft, found, parent, text, spoiler, mentions, tags, now_ms),
         draft,
         now_ms=now_ms,
     )
@@ -219,74 +213,12 @@ def create_post(
             now_ms=now_ms,
         )
     conversations.add_post(connection, post=post, account_ids={author_id, *addressed})
-    if post.visibility is not Visibility.DIRECT and found.has_subscribers:
-        # There may be thousands. The courier notifies them, so that the author does not wait.
-        outbox.put(connection, kind="post_notices", payload={"post_id": post.id}, now_ms=now_ms)
-    if key:
-        stored.put_idempotent(connection, account_id=author_id, key=key, post_id=post.id, now_ms=now_ms)
-    connection.tell(
-        PostCreated(
-            post_id=post.id,
-            author_id=author_id,
-            visibility=int(post.visibility),
-            in_reply_to_id=post.in_reply_to_id or 0,
-            in_reply_to_account_id=post.in_reply_to_account_id or 0,
-            mentioned_ids=tuple(addressed),
-            tags=post.tags,
-            language=post.language,
-            author_silenced=author.silenced,
-        )
-    )
-    connection.tell(AccountChanged(author_id))
-    if post.visibility is not Visibility.DIRECT:
-        author = replace(author, posts_count=author.posts_count + 1, last_post_at_ms=now_ms)
-    return Created(post.id, post, author)
-
-
-def _post_of(
-    connection: Connection,
-    draft: Draft,
-    by: accounts.Author,
-    parent: Post | None,
-    text: str,
-    spoiler: str,
-    mentions: tuple[Mention, ...],
-    tags: Sequence[tuple[str, str]],
-    now_ms: int,
-) -> Post:
-    """Return the draft as a post with a new id and the author's defaults; its media come later. Raise Invalid."""
-    author = by.account
-    post = Post(
-        id=connection.new_id(now_ms),
-        author_id=author.id,
-        text=text,
-        spoiler_text=spoiler,
-        visibility=Visibility(author.default_visibility if draft.visibility is None else draft.visibility),
-        sensitive=bool(spoiler) or (author.default_sensitive if draft.sensitive is None else draft.sensitive),
-        language=author.default_language if draft.language is None else clean_language(draft.language),
-        in_reply_to_id=None if parent is None else parent.id,
-        in_reply_to_account_id=None if parent is None else parent.author_id,
-        boost_of_id=None,
-        application=by.application,
-        replies_count=0,
-        boosts_count=0,
-        favourites_count=0,
-        created_at_ms=now_ms,
-        mentions=mentions,
-        tags=tuple(name for name, _ in tags),
-        thread_id=None if parent is None else parent.thread_id or parent.id,
-        poll=None,
-    )
-    if draft.poll is None:
-        return post
-    return replace(post, poll=polls.checked(draft.poll, post_id=post.id, author_id=author.id, now_ms=now_ms))
+    return announced(connection, post, found, key=key, now_ms=now_ms)
 
 
 def _insert(connection: Connection, post: Post, draft: Draft, *, now_ms: int) -> Post:
     """Store the post with its poll and media, and return it with them."""
-    # The app may have been deleted before a scheduled post is due.
-    application_id = None if post.application is None else draft.application_id
-    stored.insert_post(connection, post=post, application_id=application_id)
+    insert_row(connection, post, draft)
     if post.poll is not None:
         polls.open_poll(connection, post.poll, now_ms=now_ms)
     if not draft.media_ids:
@@ -295,44 +227,6 @@ def _insert(connection: Connection, post: Post, draft: Draft, *, now_ms: int) ->
         connection, author_id=post.author_id, media_ids=draft.media_ids, post_id=post.id, now_ms=now_ms
     )
     return replace(post, media=attached)
-
-
-def checked_text(draft: Draft, max_characters: int) -> tuple[str, str]:
-    """Return the draft's text and content warning, cleaned. Raise Invalid."""
-    if is_too_large(draft.text, max_characters) or is_too_large(draft.spoiler_text, MAX_SPOILER):
-        raise Invalid(f"Validation failed: Text character limit of {max_characters} exceeded")
-    text = texts.clean(draft.text)
-    spoiler = texts.one_line(draft.spoiler_text)
-    if not text and not draft.media_ids:
-        raise Invalid("Validation failed: Text can't be blank")
-    if texts.count_characters(text) + length(spoiler) > max_characters:
-        raise Invalid(f"Validation failed: Text character limit of {max_characters} exceeded")
-    if is_too_long(spoiler, MAX_SPOILER):
-        raise Invalid(f"Validation failed: Content warning is too long (maximum is {MAX_SPOILER} characters)")
-    return text, spoiler
-
-
-def named_in(
-    connection: Connection, text: str, *, domain: str
-) -> tuple[tuple[Mention, ...], tuple[tuple[str, str], ...]]:
-    """Return a text's mentions, by account id, and its hashtags (key, as written). Raise Invalid for too many."""
-    names = texts.mentions_in(text, domain=domain)
-    tags = texts.tags_in(text)
-    if len(names) > MAX_MENTIONS:
-        raise Invalid(f"Validation failed: Text mentions too many people (maximum is {MAX_MENTIONS})")
-    if len(tags) > MAX_TAGS:
-        raise Invalid(f"Validation failed: Text has too many hashtags (maximum is {MAX_TAGS})")
-    mentions = (Mention(*named) for named in accounts.ids_by_names(connection, names=names).values())
-    return tuple(sorted(mentions, key=lambda mention: mention.account_id)), tags
-
-
-def require_allowed_mentions(draft: Draft, mentions: Sequence[Mention], *, author_id: int) -> None:
-    """Raise UnexpectedMentions where the text mentions others than the draft allows."""
-    if draft.allowed_mentions is not None:
-        allowed = {author_id, *draft.allowed_mentions}
-        others = tuple(mention.account_id for mention in mentions if mention.account_id not in allowed)
-        if others:
-            raise UnexpectedMentions(others)
 
 
 def answered(connection: Connection, *, author_id: int, post_id: int, now_ms: int) -> Post:
@@ -357,16 +251,6 @@ def _require_few_strangers(
     quotas.require_young(
         connection, YOUNG_MENTIONS, author_id, now_ms=now_ms, text=TOO_MANY_MENTIONS, uses=len(strangers)
     )
-
-
-def forget_key(connection: Connection, *, account_id: int, key: str) -> None:
-    """Delete the idempotency key."""
-    stored.forget_idempotent(connection, account_id=account_id, key=key)
-
-
-def remember_key(connection: Connection, *, account_id: int, key: str, answer_id: int, now_ms: int) -> None:
-    """Store the answer to the idempotency key."""
-    stored.put_idempotent(connection, account_id=account_id, key=key, post_id=answer_id, now_ms=now_ms)
 
 
 def is_counted_reply(visibility: Visibility) -> bool:

@@ -8,7 +8,7 @@ from stormpetrel.errors import Forbidden, Invalid, NotFound
 from stormpetrel.model.account import AccountState
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Draft, Scheduled, Visibility
-from stormpetrel.rules import polls, posts
+from stormpetrel.rules import drafts, polls, posts
 from stormpetrel.rules.languages import clean_language
 from stormpetrel.storage import accounts, outbox, pins
 from stormpetrel.storage import scheduled as stored
@@ -38,22 +38,22 @@ def schedule_post(
     Raise as `posts.create_post` does, and Invalid for a time too near or too far, and for
     too many scheduled posts.
     """
-    key = (idempotency_key or "")[: posts.MAX_IDEMPOTENCY_KEY]
+    key = (idempotency_key or "")[: drafts.MAX_IDEMPOTENCY_KEY]
     found = accounts.author(
         connection, account_id=author_id, idempotency_key=key, application_id=draft.application_id
     )
     if found is None or found.account.state is not AccountState.ACTIVE:
         raise Forbidden("This account is not allowed to post")
     if found.answered is not None:
-        if found.answered[1] > now_ms - posts.IDEMPOTENCY_MS:
+        if found.answered[1] > now_ms - drafts.IDEMPOTENCY_MS:
             return scheduled_post(connection, account_id=author_id, scheduled_id=found.answered[0])
-        posts.forget_key(connection, account_id=author_id, key=key)
+        drafts.forget_key(connection, account_id=author_id, key=key)
     if draft.media_ids:
         # Files without a post are deleted after a day; a scheduled post may wait for years.
         raise Invalid("Validation failed: Scheduled posts cannot have media")
-    text, spoiler = posts.checked_text(draft, max_characters)
-    mentions, _ = posts.named_in(connection, text, domain=domain)
-    posts.require_allowed_mentions(draft, mentions, author_id=author_id)
+    text, spoiler = drafts.checked_text(draft, max_characters)
+    mentions, _ = drafts.named_in(connection, text, domain=domain)
+    drafts.require_allowed_mentions(draft, mentions, author_id=author_id)
     if draft.poll is not None:
         polls.checked(draft.poll, post_id=0, author_id=author_id, now_ms=now_ms)
     if draft.in_reply_to_id is not None:
@@ -81,7 +81,7 @@ def schedule_post(
     )
     stored.insert(connection, made)
     if key:
-        posts.remember_key(connection, account_id=author_id, key=key, answer_id=made.id, now_ms=now_ms)
+        drafts.remember_key(connection, account_id=author_id, key=key, answer_id=made.id, now_ms=now_ms)
     _post_later(connection, made, max_characters=max_characters, domain=domain, now_ms=now_ms)
     return made
 

@@ -180,11 +180,22 @@ def author(
     connection: Connection, *, account_id: int, idempotency_key: str, application_id: int | None
 ) -> Author | None:
     """Return the facts that a new post by the account needs; None if there is no such account."""
-    row = connection.one(
-        _AUTHOR, account_id=account_id, key=idempotency_key, application_id=application_id or 0
+    return authors(connection, asked=[(account_id, idempotency_key, application_id)])[0]
+
+
+def authors(connection: Connection, *, asked: Sequence[tuple[int, str, int | None]]) -> list[Author | None]:
+    """Do the same as `author` for each (account id, idempotency key, application id), in one round trip."""
+    rows = connection.each(
+        _AUTHOR,
+        [
+            {"account_id": account_id, "key": key, "application_id": application_id or 0}
+            for account_id, key, application_id in asked
+        ],
     )
-    if row is None:
-        return None
+    return [None if row is None else _author(row) for row in rows]
+
+
+def _author(row: Row) -> Author:
     post_id, answered_at_ms, name, website, has_subscribers = row[24:]
     return Author(
         account=_account(row),

@@ -366,6 +366,11 @@ def insert_tags(
     connection.run(_INSERT_POST_TAGS, post_id=post_id, names=names)
 
 
+def insert_known_tags(connection: Connection, *, post_id: int, names: Sequence[str]) -> None:
+    """Add hashtags that exist to the post."""
+    connection.run_later(_INSERT_POST_TAGS, post_id=post_id, names=names)
+
+
 def insert_tag(connection: Connection, *, name: str, display: str, now_ms: int) -> None:
     """Insert a tag, unless it exists: its key, and its spelling when first written."""
     connection.run(_INSERT_TAG, id=connection.new_id(now_ms), name=name, display=display)

@@ -9,7 +9,16 @@ from stormpetrel.model.event import AccountChanged, PostChanged, PostCreated, Po
 from stormpetrel.model.notification import Kind
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Draft, Visibility
-from stormpetrel.rules import accounts, notifications, posts, reactions, relationships, threads, timelines
+from stormpetrel.rules import (
+    accounts,
+    drafts,
+    notifications,
+    posts,
+    reactions,
+    relationships,
+    threads,
+    timelines,
+)
 from stormpetrel.rules.threads import MAX_ANCESTORS, MAX_DESCENDANTS
 from tests.store import Store
 
@@ -125,7 +134,7 @@ def test_the_same_key_gives_the_same_post_for_an_hour(store: Store) -> None:
     assert post(author, "key", "another text") == first
     assert post(author, "key2") != first
     assert post(other, "key") != first
-    store.now_ms += posts.IDEMPOTENCY_MS - 1
+    store.now_ms += drafts.IDEMPOTENCY_MS - 1
     assert post(author, "key") == first
     store.now_ms += 1
     assert post(author, "key") != first

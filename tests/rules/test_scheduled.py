@@ -10,7 +10,7 @@ from stormpetrel.errors import Forbidden, Invalid, NotFound
 from stormpetrel.model.page import Page
 from stormpetrel.model.poll import PollDraft
 from stormpetrel.model.post import Draft, Post, Scheduled, Visibility
-from stormpetrel.rules import accounts, posts, scheduled, timelines
+from stormpetrel.rules import accounts, drafts, posts, scheduled, timelines
 from tests.community import block
 from tests.rules.test_polls import do_what_is_due
 from tests.store import Store
@@ -195,5 +195,5 @@ def test_the_same_key_schedules_once(store: Store) -> None:
     author = store.person()
     first = later(store, author, key="k")
     assert later(store, author, key="k").id == first.id
-    store.now_ms += posts.IDEMPOTENCY_MS + 1
+    store.now_ms += drafts.IDEMPOTENCY_MS + 1
     assert later(store, author, key="k").id != first.id

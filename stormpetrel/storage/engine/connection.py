@@ -10,7 +10,7 @@ import math
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -53,6 +53,9 @@ class Connection(Protocol):
 
     def one(self, statement: Statement, **values: Any) -> Row | None:
         """Return the first row, or None if there is none."""
+
+    def each(self, statement: Statement, rows: Sequence[dict[str, Any]]) -> list[Row | None]:
+        """Run a read once for each of `rows`, in one round trip; return the first row of each, or None."""
 
     def run(self, statement: Statement, **values: Any) -> int:
         """Run a change; return how many rows it touched."""
@@ -146,6 +149,9 @@ class SqliteConnection(_Shared):
             self._bind(statement, values)
         row: Row | None = self.raw.execute(statement.sqlite, values).fetchone()
         return row
+
+    def each(self, statement: Statement, rows: Sequence[dict[str, Any]]) -> list[Row | None]:
+        return [self.one(statement, **values) for values in rows]
 
     def run(self, statement: Statement, **values: Any) -> int:
         if statement.lists:
@@ -292,6 +298,13 @@ class PostgresqlConnection(_Shared):
         self._read_id()
         return row
 
+    def each(self, statement: Statement, rows: Sequence[dict[str, Any]]) -> list[Row | None]:
+        cursor = self._cursor
+        cursor.executemany(statement.postgresql_bytes, [_lists(values) for values in rows], returning=True)
+        found: list[Row | None] = [answer.fetchone() for answer in cursor.results()]
+        self._read_id()
+        return found
+
     def run(self, statement: Statement, **values: Any) -> int:
         self._cursor.execute(statement.postgresql_bytes, _lists(values))
         self._sync()
@@ -321,6 +334,10 @@ class PostgresqlConnection(_Shared):
         except BaseException:
             self.rollback()
             raise
+
+    def limit_locks(self, timeout_ms: int) -> None:
+        """Wait for another transaction's lock for this long at most, until the end of this transaction."""
+        self._later.execute(f"SET LOCAL lock_timeout TO {timeout_ms:d}".encode())
 
     def commit(self, *, is_flushed: bool = True, has_predecessors: bool = False) -> None:
         """Commit. Without `is_flushed`, do not wait for the disk: a later flush makes it durable.

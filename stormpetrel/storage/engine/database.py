@@ -5,9 +5,9 @@
 SQLite: functions marked `hot` run inline in the loop, under a handler that aborts them after 5 ms and
 repeats them in the reader thread; other reads run in the reader thread, searches in a thread of their own.
 One writer thread commits all waiting calls as one transaction (group commit, without waiting for more to
-come), each call in its own savepoint. PostgreSQL: the same threads, but a transaction per call; one flush to the
-disk makes all waiting ones durable (postgresql_writer.py). Four writer threads wrote no more and made the loop
-wait for them (hot page's p99 135 ms against 10 ms).
+come), each call in its own savepoint. PostgreSQL: the same threads, but a transaction for each call, or for many
+plain posts; one flush to the disk makes all waiting ones durable (postgresql_writer.py). Four writer threads wrote
+no more and made the loop wait for them (hot page's p99 135 ms against 10 ms).
 
 A write is answered only after COMMIT. If COMMIT fails, every call of its group fails with Busy. Events are
 passed to `publish` in the loop before the answer, so that the writer reads its own writes.
@@ -44,8 +44,9 @@ from stormpetrel.storage.engine.failures import (
     server_gone,
     store_failed,
 )
+from stormpetrel.storage.engine.group import GROUP_CALLS, GROUP_S
 from stormpetrel.storage.engine.newest import newest_ms
-from stormpetrel.storage.engine.postgresql_writer import GROUP_CALLS, GROUP_S, PostgresqlWriter
+from stormpetrel.storage.engine.postgresql_writer import PostgresqlWriter
 from stormpetrel.storage.engine.slots import take_slot
 
 P = ParamSpec("P")

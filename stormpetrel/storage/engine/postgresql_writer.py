@@ -1,38 +1,34 @@
-"""The writer of one process on PostgreSQL: a transaction for each call, and one flush to the disk for several.
+"""The writer of one process on PostgreSQL: calls in groups, and one flush to the disk for each group.
 
 While more calls wait, a transaction commits without waiting for the disk; its caller is answered when the last one of
 the group is flushed, which flushes all before it. A transaction of its own for each call keeps its row locks short,
 and its failure changes no other call.
+
+Calls that can be done together (together.py: plain posts) are one transaction, which locks rows only at its end. If
+it fails, or waits too long for a lock, it is undone, and each of its calls gets a transaction of its own.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from stormpetrel.errors import Busy, OutcomeUnknown
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.storage.engine.calls import Completions, Outcome, WriteCall
 from stormpetrel.storage.engine.connection import PostgresqlConnection, TransactionId
 from stormpetrel.storage.engine.failures import for_caller, server_gone, to_be_repeated
+from stormpetrel.storage.engine.group import CallGroup, NextCall
 from stormpetrel.storage.engine.outcome import outcomes
+from stormpetrel.storage.engine.together import APART, several_of
 
 log = logging.getLogger(__name__)
 
-GROUP_CALLS = 128
-"""Maximum of calls in one group: on SQLite it bounds how long another process's writer waits for the lock."""
-GROUP_S = 0.05
-"""Maximum time that a group spends on calls before it commits."""
 RETRIES = 3
 """Retries of a transaction that met a concurrent one (a deadlock, the same row made twice)."""
-
-
-class NextCall(Protocol):
-    """Returns the next write; None if there is none and `wait` is off, or if the store closes."""
-
-    def __call__(self, *, wait: bool) -> WriteCall | None: ...
+TOGETHER_LOCK_TIMEOUT_MS = 100
+"""Calls that are done together wait for another transaction's lock for this time; then only one of them waits."""
 
 
 class _Held(NamedTuple):
@@ -79,14 +75,12 @@ class PostgresqlWriter:
     def _group(self, first: WriteCall) -> list[Outcome]:
         """Run `first` and other waiting calls; return all answers once the changes are durable."""
         self._answers = []
-        end_at_s = time.monotonic() + GROUP_S
-        call: WriteCall | None = first
-        count = 0
-        while call is not None:
-            count += 1
-            goes_on = count < GROUP_CALLS and time.monotonic() < end_at_s
-            self._answer(call, goes_on=goes_on)
-            call = self._next_call(wait=False) if goes_on else None
+        group = CallGroup(first, next_call=self._next_call, is_waiting=self._is_waiting)
+        while calls := group.take():
+            if len(calls) == 1:
+                self._answer(calls[0], group)
+            else:
+                self._answer_together(calls, group)
         if self._held:
             # The last call failed, or was no longer wanted.
             try:
@@ -97,11 +91,11 @@ class PostgresqlWriter:
                 self._settle()
         return self._answers
 
-    def _answer(self, call: WriteCall, *, goes_on: bool) -> None:
+    def _answer(self, call: WriteCall, group: CallGroup) -> None:
         """Run a call, again after a conflict, or on a new connection if nothing was done on the old one."""
         for attempt in range(RETRIES + 1):
             try:
-                self._run(call, goes_on=goes_on)
+                self._run(call, group)
                 return
             except Exception as raised:  # every error goes to the caller, who waits in the loop
                 error = raised
@@ -114,27 +108,74 @@ class PostgresqlWriter:
                 break
         self._answers.append((call.future, None, for_caller(error, None), []))
 
-    def _run(self, call: WriteCall, *, goes_on: bool) -> None:
+    def _answer_together(self, calls: list[WriteCall], group: CallGroup) -> None:
+        """Run calls in one transaction. Those that it does not do, and all if it fails, get one of their own."""
+        try:
+            self._run_together(calls, group)
+        except Exception as error:
+            connection = self._connection
+            if isinstance(error, OutcomeUnknown) or (connection.raw.closed and connection.is_begun):
+                refused = for_caller(error, None)
+                self._answers += [(call.future, None, refused, []) for call in calls]
+            else:
+                # One of them is the cause, and its own transaction tells which.
+                log.info("%d writes failed together, and run one by one: %s", len(calls), error)
+                group.put_apart(calls)
+
+    def _run(self, call: WriteCall, group: CallGroup) -> None:
         """Run a call in a transaction and commit it. Raise its error, with nothing changed."""
-        if self._connection.raw.closed:
-            self._reconnect()
-        connection = self._connection
-        connection.events = []
-        connection.begin(is_pipelined=True)
+        connection = self._begin()
         try:
             result = call.fn(connection, *call.args, **call.kwargs)
         except BaseException:
             connection.rollback()
             raise
-        is_flushed = not (goes_on and self._is_waiting())
+        self._end([(call.future, result, None, connection.events)], is_flushed=not group.has_more)
+
+    def _run_together(self, calls: list[WriteCall], group: CallGroup) -> None:
+        """Run calls in one transaction and commit it. Raise the first error, with nothing changed."""
+        several = several_of(calls[0].fn)
+        assert several is not None
+        connection = self._begin()
+        try:
+            connection.limit_locks(TOGETHER_LOCK_TIMEOUT_MS)
+            results = several(connection, [call.kwargs for call in calls])
+        except BaseException:
+            connection.rollback()
+            raise
+        answers: list[Outcome] = []
+        apart: list[WriteCall] = []
+        for call, result in zip(calls, results, strict=True):
+            if result is APART:
+                apart.append(call)
+            else:
+                # All events are published before the first answer.
+                answers.append((call.future, result, None, [] if answers else connection.events))
+        if answers:
+            self._end(answers, is_flushed=not (apart or group.has_more))
+        else:
+            connection.rollback()
+        group.put_apart(apart)
+
+    def _begin(self) -> PostgresqlConnection:
+        """Begin a transaction, on a new connection if the old one ended."""
+        if self._connection.raw.closed:
+            self._reconnect()
+        connection = self._connection
+        connection.events = []
+        connection.begin(is_pipelined=True)
+        return connection
+
+    def _end(self, answers: list[Outcome], *, is_flushed: bool) -> None:
+        """Commit, and give these answers once the changes are durable."""
+        connection = self._connection
         self._commit(is_flushed=is_flushed)
-        answer: Outcome = (call.future, result, None, connection.events)
         if is_flushed:
             self._release()
-            self._answers.append(answer)
+            self._answers += answers
         else:
             assert connection.transaction_id is not None
-            self._held.append(_Held(answer, connection.transaction_id))
+            self._held += [_Held(answer, connection.transaction_id) for answer in answers]
 
     def _commit(self, *, is_flushed: bool) -> None:
         """Commit. If no answer comes, find out the outcome: raise only if it was undone or is unknown."""
@@ -171,7 +212,7 @@ class PostgresqlWriter:
     def _settle(self) -> None:
         """Answer the held calls by the outcome that the server knows, if it knows one."""
         held, self._held = self._held, []
-        found = outcomes(self._url, [one.transaction_id for one in held]) if held else {}
+        found = outcomes(self._url, list({one.transaction_id: None for one in held})) if held else {}
         for one in held:
             future, _, _, _ = one.answer
             committed = found[one.transaction_id]

@@ -5,19 +5,133 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg
 import pytest
 
 from stormpetrel.errors import Busy, EnvironmentFailure, Forbidden, Invalid
+from stormpetrel.model.event import AccountChanged
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.storage.engine.calls import Completions, WriteCall
 from stormpetrel.storage.engine.connection import Connection, PostgresqlConnection
 from stormpetrel.storage.engine.database import Database
 from stormpetrel.storage.engine.postgresql_writer import PostgresqlWriter
+from stormpetrel.storage.engine.together import APART, Apart, together
 from tests.storage.notes import INSERT, add, ids_at, make_table, run
 from tests.storage.relay import relayed
+
+sizes: list[int] = []
+"""How many calls each call of `add_several` got."""
+before: list[Callable[[], None]] = []
+"""Run once, before `add_several` adds its notes."""
+
+
+def add_several(connection: Connection, calls: Sequence[dict[str, Any]]) -> list[int | Apart]:
+    """Add the notes with numbers below 100."""
+    sizes.append(len(calls))
+    while before:
+        before.pop()()
+    for call in calls:
+        if call["note_id"] < 100:
+            connection.run_later(INSERT, id=call["note_id"], text="")
+            connection.tell(AccountChanged(call["note_id"]))
+    return [call["note_id"] if call["note_id"] < 100 else APART for call in calls]
+
+
+@together(add_several)
+def add_one(connection: Connection, *, note_id: int) -> int:
+    """Add a note; many waiting calls are one transaction."""
+    return add(connection, note_id=note_id)
+
+
+async def written_together(database: Database, *note_ids: int) -> list[Any]:
+    """Write notes that wait behind another write, and return the answers."""
+    sizes.clear()
+    go_on = threading.Event()
+    held = asyncio.ensure_future(database.write(lambda connection: go_on.wait(10)))
+    writes = [asyncio.ensure_future(database.write(add_one, note_id=note_id)) for note_id in note_ids]
+    await asyncio.sleep(0)
+    go_on.set()
+    assert await held
+    return await asyncio.gather(*writes, return_exceptions=True)
+
+
+def test_writes_that_can_be_done_together_are_one_transaction_and_the_others_follow(
+    postgresql_url: str,
+) -> None:
+    told: list[int] = []
+
+    async def body(database: Database) -> None:
+        assert await written_together(database, 1, 2, 101, 3, 102) == [1, 2, 101, 3, 102]
+        assert sizes == [5]
+        assert await written_together(database, 103, 104) == [103, 104]
+
+    run(
+        postgresql_url,
+        body,
+        publish=lambda events: told.extend(
+            event.account_id for event in events if isinstance(event, AccountChanged)
+        ),
+    )
+    assert told == [1, 2, 3, 101, 102, 103, 104]
+    with psycopg.connect(postgresql_url) as connection:
+        rows = connection.execute("SELECT id, xmin::text::bigint FROM notes ORDER BY id").fetchall()
+    number = dict(rows)
+    assert number[1] == number[2] == number[3]
+    assert len({number[3], number[101], number[102], number[103], number[104]}) == 5
+
+
+def test_one_bad_write_among_those_done_together_fails_alone(postgresql_url: str) -> None:
+    answered: list[Any] = []
+
+    async def body(database: Database) -> None:
+        answered.extend(await written_together(database, 5, 6, -(10**30), 5, 7))
+
+    run(postgresql_url, body)
+    assert answered[:2] == [5, 6]
+    assert isinstance(answered[2], Invalid)
+    assert isinstance(answered[3], psycopg.errors.UniqueViolation)
+    assert answered[4] == 7
+    assert ids_at(postgresql_url) == [5, 6, 7]
+
+
+@pytest.mark.parametrize("fate", ["answer", "request"])
+def test_writes_done_together_are_answered_as_their_commit_ended(postgresql_url: str, fate: str) -> None:
+    answered: list[Any] = []
+
+    async def body(database: Database) -> None:
+        await database.write(add, note_id=1_000)
+        before.append(lambda: setattr(relay, "cut", fate))
+        answered.extend(await written_together(database, *range(20)))
+        await database.write(add, note_id=2_000)
+
+    with relayed(postgresql_url) as (relay, url):
+        run(url, body)
+    acknowledged = [note_id for note_id in answered if isinstance(note_id, int)]
+    assert acknowledged == ([] if fate == "request" else list(range(20)))
+    assert sum(isinstance(error, Busy) for error in answered) == 20 - len(acknowledged)
+    assert ids_at(postgresql_url) == sorted([*acknowledged, 1_000, 2_000])
+
+
+def test_writes_done_together_do_not_wait_long_for_the_lock_of_one(postgresql_url: str) -> None:
+    answered: list[Any] = []
+
+    async def body(database: Database) -> None:
+        with psycopg.connect(postgresql_url) as other:
+            other.execute("INSERT INTO notes (id, text) VALUES (2, '')")
+            writing = asyncio.ensure_future(written_together(database, 1, 2, 3))
+            # The second waits for the other program until its own limit; the others were done one by one.
+            answered.extend(await writing)
+            other.rollback()
+        assert await written_together(database, 2, 4) == [2, 4]
+
+    run(postgresql_url, body)
+    assert answered[0] == 1
+    assert isinstance(answered[1], Busy)
+    assert answered[2] == 3
+    assert ids_at(postgresql_url) == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("fate", ["answer", "request"])
