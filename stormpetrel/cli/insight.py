@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from stormpetrel.errors import EnvironmentFailure, SetupError
 if TYPE_CHECKING:
     from stormpetrel.config import Config
     from stormpetrel.insight.make import MadeReport
+    from stormpetrel.model.attack import AttackSpan
     from stormpetrel.model.insight import ReportWindow
 
 EDITIONS = ("internal", "public")
@@ -51,7 +53,10 @@ def add_commands(commands: Commands[Any]) -> None:
         "--to", dest="last_time", metavar="TIME", type=utc_time, help="end in UTC (default: now)"
     )
     parser.add_argument(
-        "--edition", choices=EDITIONS, default="internal", help="internal or public (default internal)"
+        "--edition",
+        choices=EDITIONS,
+        default="internal",
+        help="internal (the default), or public: of a whole attack, as the watch wrote it",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="as JSON, each number with its query")
@@ -90,7 +95,9 @@ def _refuse_unused(args: argparse.Namespace) -> None:
 def _print(args: argparse.Namespace, config: Config) -> int:
     from stormpetrel.insight.markdown import text
 
-    made = _made(config, _window(args, config), edition=args.edition)
+    if args.edition == "public":
+        return _print_public(args, config)
+    made = _made(config, _window(args, config))
     if args.html:
         path = Path(args.html)
         path.write_text(made.form("html"), encoding="utf-8")
@@ -105,41 +112,92 @@ def _print(args: argparse.Namespace, config: Config) -> int:
     return 0
 
 
-def _window(args: argparse.Namespace, config: Config) -> ReportWindow:
-    """Return the time that the arguments name. Raise SetupError if there is no attack in it."""
-    from stormpetrel import clock
-    from stormpetrel.insight.make import window_of
-    from stormpetrel.model.insight import ReportWindow
-    from stormpetrel.storage.insight import InsightUnreadable, attacks_between, last_attack, last_moment_ms
+def _print_public(args: argparse.Namespace, config: Config) -> int:
+    """Print the public edition that the watch wrote when the attack had ended.
 
-    now_ms = clock.now_ms()
+    It is never made for another time: one could subtract two editions about times that overlap, and find the small
+    counts that each of them hides.
+    """
+    from stormpetrel import clock
+    from stormpetrel.storage.insight_folder import InsightFolder
+
+    spans = _attacks(args, config, now_ms=clock.now_ms())
+    if len(spans) > 1:
+        numbers = ", ".join(str(span.number) for span in spans)
+        raise SetupError(f"a public edition is about one attack, and this time has several: {numbers}")
+    number = spans[0].number
+    if not spans[0].ended_ms:
+        raise SetupError(
+            f"attack {number} is not over: the watch writes its public edition when it has ended"
+        )
+    form = "json" if args.json else "csv" if args.csv else "html" if args.html else "md"
+    body = InsightFolder(config.data_dir).read(number, "public", form)
+    if body is None:
+        raise SetupError(
+            f"attack {number} has no public edition: the watch writes one for each of the newest attacks"
+        )
+    if args.html:
+        path = Path(args.html)
+        path.write_bytes(body)
+        print(f"{path} has the report.")
+    else:
+        safe = printable_json if args.json else printable
+        sys.stdout.write(safe(body.decode(errors="replace")))
+    return 0
+
+
+def _attacks(args: argparse.Namespace, config: Config, *, now_ms: int) -> Sequence[AttackSpan]:
+    """Return the attacks in the time that the arguments name. Raise SetupError if there are none."""
+    from stormpetrel.storage.insight import InsightUnreadable, attacks_between, last_attack
+
     try:
         if args.first is None and args.last_time is None:
             span = last_attack(config.data_dir, until_ms=now_ms)
             if span is None:
                 raise SetupError("no attack was recorded")
-            last_ms = last_moment_ms(config.data_dir, from_ms=span.onset_ms)
-            return window_of(span, now_ms=now_ms, last_moment_ms=last_ms)
+            return [span]
         if args.last:
             raise SetupError("--last cannot be combined with --from or --to")
-        until_ms = now_ms if args.last_time is None else args.last_time
-        from_ms = 0 if args.first is None else args.first
+        from_ms, until_ms = _times(args, now_ms=now_ms)
         if args.last_time is None and from_ms >= now_ms:
             raise SetupError("--from is in the future; times are in UTC")
         if until_ms <= from_ms:
             raise SetupError("--to must be later than --from")
         spans = attacks_between(config.data_dir, from_ms=from_ms, until_ms=until_ms)
-        last_ms = last_moment_ms(config.data_dir, from_ms=from_ms)
     except InsightUnreadable as error:
         raise EnvironmentFailure(str(error)) from error
     if not spans:
         raise SetupError("no attack was recorded in this time")
+    return spans
+
+
+def _times(args: argparse.Namespace, *, now_ms: int) -> tuple[int, int]:
+    return args.first or 0, now_ms if args.last_time is None else args.last_time
+
+
+def _window(args: argparse.Namespace, config: Config) -> ReportWindow:
+    """Return the time that the arguments name. Raise SetupError if there is no attack in it."""
+    from stormpetrel import clock
+    from stormpetrel.insight.make import window_of
+    from stormpetrel.model.insight import ReportWindow
+    from stormpetrel.storage.insight import InsightUnreadable, last_moment_ms
+
+    now_ms = clock.now_ms()
+    spans = _attacks(args, config, now_ms=now_ms)
+    from_ms, until_ms = _times(args, now_ms=now_ms)
+    is_last = args.first is None and args.last_time is None
+    try:
+        last_ms = last_moment_ms(config.data_dir, from_ms=spans[0].onset_ms if is_last else from_ms)
+    except InsightUnreadable as error:
+        raise EnvironmentFailure(str(error)) from error
+    if is_last:
+        return window_of(spans[0], now_ms=now_ms, last_moment_ms=last_ms)
     is_over = all(span.ended_ms for span in spans)
     end_ms = min(until_ms, max(span.ended_ms or last_ms or now_ms for span in spans))
     return ReportWindow(max(from_ms, spans[0].onset_ms), end_ms, now_ms, is_over=is_over)
 
 
-def _made(config: Config, window: ReportWindow, *, edition: str) -> MadeReport:
+def _made(config: Config, window: ReportWindow) -> MadeReport:
     from stormpetrel.insight.make import made, read
     from stormpetrel.storage.insight import InsightUnreadable
 
@@ -147,7 +205,7 @@ def _made(config: Config, window: ReportWindow, *, edition: str) -> MadeReport:
         data = read(config.data_dir, window, domain=config.domain, countries=config.insight.countries)
     except InsightUnreadable as error:
         raise EnvironmentFailure(str(error)) from error
-    return made(data, edition=edition)
+    return made(data, edition="internal")
 
 
 def _list(config: Config, *, as_json: bool) -> int:

@@ -13,6 +13,8 @@ import pytest
 from stormpetrel.cli.main import build_parser, main
 from stormpetrel.insight.make import made, read, store, window_of
 from stormpetrel.insight.vectors import WORDS
+from stormpetrel.model.attack import AttackSpan
+from stormpetrel.model.insight import ReportWindow
 from stormpetrel.storage.attack_record import AttackRecord
 from stormpetrel.storage.insight_folder import InsightFolder
 from tests.insight import recorded
@@ -46,12 +48,90 @@ def test_each_form_is_printed_or_written(instance, capsys, tmp_path):
     assert json.loads(capsys.readouterr().out)["version"] == 4
     assert main(["insight", "--csv"]) == 0
     assert capsys.readouterr().out.startswith("table,key,number,value,file,query\n")
-    assert main(["insight", "--markdown", "--edition", "public"]) == 0
-    printed = capsys.readouterr().out
-    assert printed.startswith("# Insight report")
-    assert recorded.PAGE not in printed
     assert main(["insight", "--html", str(tmp_path / "report.html")]) == 0
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+
+
+def stored(instance):
+    data = read(instance, window_of(recorded.SPAN, now_ms=recorded.SPAN.ended_ms), domain="127.0.0.1:8000")
+    store(instance, recorded.SPAN.number, data)
+    return data
+
+
+def test_the_public_edition_is_printed_in_each_form_as_it_would_be_published(instance, capsys, tmp_path):
+    stored(instance)
+    folder, public = InsightFolder(instance), ["insight", "--edition", "public"]
+    capsys.readouterr()
+    for form, arguments in {"md": [], "json": ["--json"], "csv": ["--csv"]}.items():
+        assert main([*public, *arguments]) == 0
+        printed = capsys.readouterr().out
+        assert printed == folder.read(3, "public", form).decode()
+        assert recorded.PAGE not in printed
+    assert main([*public, "--html", str(tmp_path / "report.html")]) == 0
+    assert (tmp_path / "report.html").read_bytes() == folder.read(3, "public", "html")
+
+
+def numbers_of(text):
+    """Return all values of a report in JSON, by their places; None where it hides one."""
+    report = json.loads(text)
+    found = {("", "", name): one["value"] for name, one in report["numbers"].items()}
+    for table, rows in report["tables"].items():
+        for row in rows:
+            for name, one in row["numbers"].items():
+                found[table, str(row["key"]), name] = one["value"]
+    return found
+
+
+def small_differences(one, other):
+    return {
+        place: other[place] - value
+        for place, value in one.items()
+        if place[2] in ("requests", "refused", "answered", "gone", "succeeded", "people")
+        and isinstance(value, int)
+        and isinstance(other.get(place), int)
+        and 0 < other[place] - value < 10
+    }
+
+
+def test_two_public_editions_of_one_attack_cannot_be_subtracted(instance, capsys):
+    record = AttackRecord(instance / "attacks.sqlite")
+    # In the last second, one member of an app is refused once, and the totals are large.
+    last = replace(
+        recorded.moment(recorded.ONSET_S + 595, load=0),
+        classes={"K1": {"served": 60, "refused": 1}},
+    )
+    record.write(attack=3, moments=[last], phases=[], spans=[])
+    record.close()
+    stored(instance)
+    short = ReportWindow(recorded.SPAN.onset_ms, (recorded.ONSET_S + 594) * 1000, 0, is_over=True)
+    long = replace(short, until_ms=(recorded.ONSET_S + 596) * 1000)
+    nested = [made(read(instance, window, domain="a.example"), edition="public") for window in (short, long)]
+    # Each alone hides small counts, and together they would tell one.
+    found = small_differences(*(numbers_of(one.form("json")) for one in nested))
+    assert found["classes", "{'classes': 'K1'}", "refused"] == 1
+    capsys.readouterr()
+    printed = []
+    for to in ("2026-09-21T14:14", "2026-09-21T14:15", TO):
+        assert main(["insight", "--from", FROM, "--to", to, "--edition", "public", "--json"]) == 0
+        printed.append(capsys.readouterr().out)
+    assert len(set(printed)) == 1
+    assert json.loads(printed[0])["until_ms"] == recorded.SPAN.ended_ms
+
+
+@pytest.mark.parametrize(
+    ("spans", "said"),
+    [
+        ([], "attack 3 has no public edition"),
+        ([AttackSpan(4, recorded.SPAN.ended_ms + 90_000, recorded.SPAN.ended_ms + 91_000, 0)], "3, 4"),
+        ([replace(recorded.SPAN, ended_ms=0)], "attack 3 is not over"),
+    ],
+)
+def test_a_public_edition_is_of_one_attack_that_is_over(instance, capsys, spans, said):
+    record = AttackRecord(instance / "attacks.sqlite")
+    record.write(attack=3, moments=[], phases=[], spans=spans)
+    record.close()
+    assert main(["insight", "--from", FROM, "--to", TO, "--edition", "public"]) == 2
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("form", ["--json", "--csv", "--markdown"])
@@ -128,8 +208,7 @@ def test_a_damaged_record_is_a_failure_of_the_environment(instance, capsys):
 
 def test_every_command_of_the_page_about_reports_works(instance, capsys, monkeypatch):
     monkeypatch.chdir(instance)
-    window = window_of(recorded.SPAN, now_ms=recorded.SPAN.ended_ms)
-    store(instance, 3, read(instance, window, domain="127.0.0.1:8000"))
+    stored(instance)
     page = (ROOT / "docs" / "insight.md").read_text(encoding="utf-8")
     commands = [command for found in try_install.commands(page).values() for _, command in found]
     assert len(commands) >= 9
@@ -151,9 +230,7 @@ def test_every_command_of_the_advice_exists():
 def test_reports_are_listed_published_and_withdrawn(instance, capsys):
     assert main(["insight", "list"]) == 0
     assert "no reports yet" in capsys.readouterr().out
-    data = read(instance, window_of(recorded.SPAN, now_ms=recorded.SPAN.ended_ms), domain="127.0.0.1:8000")
-    assert made(data, edition="public").report.edition == "public"
-    store(instance, 3, data)
+    assert made(stored(instance), edition="public").report.edition == "public"
     assert main(["insight", "publish", "3"]) == 0
     assert InsightFolder(instance).is_published(3)
     capsys.readouterr()
