@@ -51,6 +51,8 @@ LOADED_IDS = 80 + REPEAT_ENTRIES
 LEAST_IDS = 40 + REPEAT_ENTRIES
 """With so many ids a home has the longest page, and those that decide repeats; with fewer, it is merged or read again
 for a page that it does not reach."""
+FEW_IDS = 10
+"""Up to so many posts, a first page is taken from a home of fewer ids."""
 LONGEST = Page(limit=40)
 MAX_IDS = LOADED_IDS
 """Ids cached per reader; a query answers readers who go further back."""
@@ -476,9 +478,22 @@ def _merged(home_filter: HomeFilter, recent: RecentPosts, page: Page) -> _Home |
     # Posts of other accounts with a followed hashtag are found by a query alone.
     if home_filter.tags:
         return None
+    # A poll, or the short page of a reader who waits under overload, is answered from fewer entries. The reader who
+    # goes back from there is rare.
+    is_first_page = page == Page(page.limit) and page.limit > FEW_IDS
+    if not is_first_page and not page.upward and page.max_id == MAX_ID:
+        home = _merged_to(home_filter, recent, count=page.limit + REPEAT_ENTRIES)
+        if home.page(page) is not None:
+            return home
+    home = _merged_to(home_filter, recent, count=LOADED_IDS)
+    return None if home.is_shallow and home.page(page) is None else home
+
+
+def _merged_to(home_filter: HomeFilter, recent: RecentPosts, *, count: int) -> _Home:
+    """Return the home with at most `count` of its newest entries."""
     seen, removals = recent.end, recent.removals_end
-    entries = recent.newest(home_filter, count=LOADED_IDS)
-    complete = len(entries) < LOADED_IDS and not recent.floor_id
+    entries = recent.newest(home_filter, count=count)
+    complete = len(entries) < count and not recent.floor_id
     home = _Home(home_filter, entries[::-1], complete=complete, seen=seen, removals=removals)
     home.is_shallow = not complete and len(entries) < min(LEAST_IDS, LOADED_IDS)
-    return None if home.is_shallow and home.page(page) is None else home
+    return home
