@@ -230,12 +230,14 @@ class EdgeWorker:
     def refusal(self, because: str, ticket: Ticket, at_s: float) -> Refused:
         """Count a visit refused for `because` and return its refusal."""
         self.counts.refused[because] += 1
-        return self.shield.refused(
+        refused = self.shield.refused(
             ticket,
             because,
             at_s=at_s,
             jitter=random.random(),  # noqa: S311 - spreads returns, guards nothing
         )
+        self.shield.counters.asked_to_wait(ticket, refused, at_s=at_s)
+        return refused
 
     def turned_away(self, ticket: Ticket, status: int) -> None:
         """Count an answer of the application if it is a refusal for a limit or for lack of capacity."""
@@ -314,6 +316,7 @@ class EdgeWorker:
         # The shield knows no pages, and no connections.
         return replace(
             report,
+            held=self.shield.counters.held(at_s=at_s),
             pages=self.cache.take_hits(MAX_PAGES),
             evidence=self.evidence.take(self.connections, at_s),
         )

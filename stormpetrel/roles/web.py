@@ -10,6 +10,7 @@ import contextlib
 import logging
 import socket
 import time
+from dataclasses import replace
 from typing import Any
 
 from stormpetrel import clock
@@ -187,7 +188,7 @@ async def run(
         site.counts.warm(now_ms=clock.now_ms())
         site.activity.warm(now_ms=clock.now_ms())
         beside = [
-            asyncio.ensure_future(_reporter(bus.name, config, edge.worker).run(stop)),
+            asyncio.ensure_future(_reporter(bus.name, config, edge.worker, site.streaming).run(stop)),
             asyncio.ensure_future(site.home.run(stop)),
         ]
         if visitors is not None:
@@ -235,7 +236,7 @@ async def _load_tokens(site: Site) -> None:
     site.tokens.index.fill(tokens)
 
 
-def _reporter(name: str, config: Config, worker: EdgeWorker) -> Reporter:
+def _reporter(name: str, config: Config, worker: EdgeWorker, hub: Hub) -> Reporter:
     """Return the reporter, which sends reports to the watch and receives directions."""
 
     def look(asked: Look) -> Standing:
@@ -245,7 +246,8 @@ def _reporter(name: str, config: Config, worker: EdgeWorker) -> Reporter:
     return Reporter(
         name=name,
         data_dir=config.data_dir,
-        report=worker.shield_report,
+        # The edge does not know whose a stream is.
+        report=lambda: replace(worker.shield_report(), member_streams=hub.listeners.members),
         direct=worker.direct,
         look=look,
     )

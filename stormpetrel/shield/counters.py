@@ -6,7 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from stormpetrel.shield.admit import SPENT
+from stormpetrel.shield.answer import Refused
 from stormpetrel.shield.classify import K2, K3_FAR, LANES
+from stormpetrel.shield.identify import Identity
 from stormpetrel.shield.queues import Ticket
 from stormpetrel.shield.reports import (
     EXCESS,
@@ -21,11 +23,14 @@ from stormpetrel.shield.reports import (
 )
 
 Table = dict[str, dict[str, int]]
+_SERVED = ("served", "cached")
 _EXCESS = ("ceiling/", "deny/", "queue/identity")
 """The beginnings of the policy lines that refuse a client for what it did itself."""
 LIMITED = 429
 TURNED_AWAY = {LIMITED: "application/limit", 503: "application/busy"}
 """The policy lines of answers by which the application refuses: a client's own limit, and no capacity for a write."""
+MAX_HELD = 20_000
+"""Clients that wait as they were asked to; further ones are not noted."""
 GIVES_UP_S = 1.0
 """A client that leaves sooner has not given up: people wait for longer, and a program may leave to be counted."""
 
@@ -45,13 +50,15 @@ class Counters:
     """CountTables since the last `take`. At most classes x channels x MAX_APPLICATIONS, MAX_REFUSALS refusals one by
     one and MAX_SUMS sums of the others."""
 
-    __slots__ = ("_applications", "_counts", "_refusals", "_sums", "because")
+    __slots__ = ("_applications", "_counts", "_held", "_refusals", "_sums", "because")
 
     def __init__(self) -> None:
         self._counts: dict[tuple[int, str, str, str], int] = {}
         self._applications: set[str] = set()
         self._refusals: list[IdentityRefusal] = []
         self._sums: dict[tuple[str, str, str], tuple[int, float]] = {}
+        # Until when a client was asked to wait, by identity and channel.
+        self._held: dict[tuple[Identity, str], float] = {}
         self.because: Counter[str] = Counter()
 
     def count(self, ticket: Ticket, outcome: str) -> None:
@@ -62,6 +69,24 @@ class Counters:
             counts[key] += 1
         else:
             self._begin(key)
+        if self._held and outcome in _SERVED:
+            self._held.pop((ticket.identity, ticket.channel), None)
+
+    def asked_to_wait(self, ticket: Ticket, refused: Refused, *, at_s: float) -> None:
+        """Note that a client from before the attack was refused, until it is served or its Retry-After is over.
+
+        It sends nothing meanwhile, so no count of requests shows that it has no service.
+        """
+        if ticket.lane > K2 or not refused.retry_after_s or refused.because.startswith(_EXCESS):
+            return
+        key = ticket.identity, ticket.channel
+        if key in self._held or len(self._held) < MAX_HELD:
+            self._held[key] = at_s + refused.retry_after_s
+
+    def held(self, *, at_s: float) -> dict[str, int]:
+        """Return how many clients wait as they were asked to, by channel."""
+        self._held = {key: until_s for key, until_s in self._held.items() if until_s > at_s}
+        return dict(Counter(channel for _, channel in self._held))
 
     def refused(self, ticket: Ticket, because: str, *, epoch_s: float) -> None:
         """Count a refusal; if the client has a credential, also record the refusal itself."""

@@ -47,7 +47,7 @@ from stormpetrel.watch.probe_client import ProbeClient
 from stormpetrel.watch.probes import Canary, ProbeFailed
 from stormpetrel.watch.status.board import StatusBoard
 from stormpetrel.watch.status.book import IncidentDesk, StatusBook, StoredHistory, keep, new_incident_id
-from stormpetrel.watch.status.channels import COUNTS_S
+from stormpetrel.watch.status.channels import COUNTS_S, LONGER_S
 from stormpetrel.watch.status.export import keep_exported
 from stormpetrel.watch.status.handover import hand_over
 from stormpetrel.watch.status.history import ChannelHistory
@@ -197,9 +197,12 @@ async def _seconds(
         books.note(cluster.second(at_s=at_s, now_epoch_s=now_s))
         control_server.guard_second(at_s=at_s)
         control_server.direct()
+        reports = cluster.reports(at_s=at_s, within_s=COUNTS_S)
+        longer = cluster.reports(at_s=at_s, within_s=LONGER_S)
         board.second(
             canaries.states,
-            cluster.reports(at_s=at_s, within_s=COUNTS_S),
+            reports,
+            earlier=longer[: len(longer) - len(reports)],
             named=cluster.totals.applications,
             at_s=at_s,
             now_epoch_s=now_s,

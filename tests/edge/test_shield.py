@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from stormpetrel.shield.classify import K1, K1_COLD
-from stormpetrel.shield.identify import TokenEntry
+from stormpetrel.shield.identify import Identity, TokenEntry
 from stormpetrel.shield.marks import VISITOR_COOKIE, marks_of
 from stormpetrel.shield.paths import PathFacts
+from stormpetrel.shield.queues import Ticket
 from stormpetrel.shield.reports import Directions, OperatorEntry
 from tests.edge.place import SECRET, Answer, Place, a_place, facts_of, get
 
@@ -134,6 +135,21 @@ def test_a_report_tells_of_members_by_application_and_of_pages_from_memory() -> 
         assert report.classes["K3"] == {"served": 1, "cached": 2}
         assert report.prefixes[0][0] == "127.0.0.0/24"
         assert place.call(place.server.worker.shield_report).classes == {}
+
+
+def test_a_report_tells_how_many_members_wait_after_a_refusal() -> None:
+    with a_place() as place:
+        worker = place.server.worker
+
+        def refuse() -> None:
+            ticket = Ticket(Identity("account", 7), K1, None, "", "streaming", "Tusky", True, False)
+            assert worker.refusal("queue/full", ticket, worker.loop.time()).retry_after_s
+
+        place.call(refuse)
+        place.call(refuse)
+        assert place.call(worker.shield_report).held == {"streaming": 1}
+        # It is no count of a period: the member still waits in the next second.
+        assert place.call(worker.shield_report).held == {"streaming": 1}
 
 
 def test_members_whose_home_is_not_in_memory_wait_in_a_part_of_their_class() -> None:

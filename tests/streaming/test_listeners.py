@@ -12,7 +12,9 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.instance import running_instance
+from stormpetrel.control import wire
+from stormpetrel.control.messages import ReportMessage, decode_first, decode_from_worker
+from tests.instance import prepared_instance, running_instance
 from tests.listening import TIMEOUT_S, Events, listening
 from tests.people import place_of
 from tests.processes import named
@@ -195,3 +197,32 @@ def blocked(person, other):
         person.do(f"/api/v1/accounts/{other.id}/block")
         return True
     return False
+
+
+def test_a_worker_reports_the_open_streams_of_members(tmp_path, sqlite_url):
+    settings = {"web_workers": 1, "audience_enabled": "false"}
+    with prepared_instance(tmp_path, sqlite_url, **settings) as instance, contextlib.ExitStack() as stack:
+        instance.start("--role", "web")
+        # This test is the watch.
+        door = stack.enter_context(wire.listen(instance.directory / "data"))
+        place = stack.enter_context(place_of(instance, sqlite_url))
+        door.settimeout(TIMEOUT_S)
+        worker = stack.enter_context(door.accept()[0])
+        worker.settimeout(TIMEOUT_S)
+        assert decode_first(wire.receive_blocking(worker)).pid in workers(place)
+
+        def members_streams():
+            message = decode_from_worker(wire.receive_blocking(worker))
+            return message.report.member_streams if isinstance(message, ReportMessage) else None
+
+        assert members_streams() == 0
+        person = place.person()
+        with (
+            Events(place.base_url, "/api/v1/streaming/user", token=person.token),
+            listening(place.base_url, person.token),
+            Events(place.base_url, "/api/v1/streaming/public"),
+        ):
+            eventually(members_streams, lambda count: count == 2)
+        eventually(members_streams, lambda count: count == 0)
+        worker.close()
+        instance.stop()

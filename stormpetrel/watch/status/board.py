@@ -10,7 +10,7 @@ from stormpetrel.model.channel import CHANNEL_NAMES, ChannelState
 from stormpetrel.model.incident import Incident
 from stormpetrel.shield.reports import OTHER_APPLICATIONS, WorkerReport
 from stormpetrel.watch.status.automatic import AutomaticIncident
-from stormpetrel.watch.status.channels import GOOD_SHARE, KNOWN_CHANNELS, ChannelStatus, step, tally
+from stormpetrel.watch.status.channels import GOOD_SHARE, ChannelStatus, known_counts, step, tally
 from stormpetrel.watch.status.history import ChannelHistory
 from stormpetrel.watch.status.incidents import changed, on_time
 
@@ -60,13 +60,15 @@ class StatusBoard:
         canaries: Callable[[str], Sequence[CanaryState]],
         reports: Sequence[WorkerReport],
         *,
+        earlier: Sequence[WorkerReport] = (),
         named: Iterable[str],
         at_s: float,
         now_epoch_s: float,
     ) -> None:
         """Update everything. `canaries`: the newest results of a channel. `reports`: those of the last COUNTS_S.
 
-        `named`: the applications with enough requests to be named on a public page. `at_s`: a monotonic clock.
+        `earlier`: those before them, of LONGER_S. `named`: the applications with enough requests to be named on a
+        public page. `at_s`: a monotonic clock.
         """
         now_ms = int(now_epoch_s * 1000)
         for one in self.open_incidents():
@@ -74,13 +76,10 @@ class StatusBoard:
         worked_on = {name for one in self.open_incidents() if one.is_in_progress for name in one.channels}
         hurt = _hurt(reports, named)
         for channel, before in self.statuses.items():
-            counts = tally(
-                report.known.get(name, {}) for report in reports for name in KNOWN_CHANNELS.get(channel, ())
-            )
             self.statuses[channel] = step(
                 before,
                 canaries(channel),
-                counts,
+                known_counts(channel, reports, earlier=earlier),
                 now_epoch_s=now_epoch_s,
                 is_worked_on=channel in worked_on,
                 hurt=hurt if channel == "apps" else (),

@@ -18,13 +18,13 @@ A result is confirmed by a second one, or if it is a timeout while the counts do
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from stormpetrel.control.messages import CanaryState
 from stormpetrel.model.channel import ChannelState
-from stormpetrel.shield.reports import EXCESS, FAILED
+from stormpetrel.shield.reports import EXCESS, FAILED, WorkerReport
 
 SILENT_S = 30.0
 SLOW_MS = 2_000.0
@@ -32,12 +32,20 @@ SLOW_MS = 2_000.0
 GOOD_SHARE = 0.95
 HALF = 0.5
 FEW_BAD = 2
-"""Fewer requests that failed in COUNTS_S than this say nothing."""
+"""Fewer requests that failed than this say nothing."""
 UNSTEADY = 3
 """A canary with this many changes in its last results fails now and then, which no two results in a row say."""
 MANY = 10
 """From this many requests on, counts that are well speak against a canary that failed once."""
 COUNTS_S = 3.0
+LONGER_S = 10.0
+RARE = 20
+"""A channel with fewer requests in COUNTS_S is judged by those of LONGER_S too: the failures of few requests are
+seldom in one window of three seconds."""
+WANTS_S = 30.0
+"""A person's app or browser asks about this often. So a client that waits as it was asked to would have failed once
+in this time, if it had not waited."""
+STREAMS = "streaming"
 KNOWN_CHANNELS = {
     "web": ("web", "returning"),
     "apps": ("apps",),
@@ -77,15 +85,30 @@ NEXT_STATE = {
 
 @dataclass(frozen=True, slots=True)
 class KnownCounts:
-    """Requests of known clients in the last COUNTS_S: served well, and failed, refused or given up."""
+    """Requests of known clients in the last seconds: served well, and failed, refused or given up.
+
+    `held`: those that would have failed, of clients that were refused and wait as long as they were asked to. They
+    send nothing, and still have no service. `lasting`: members' open streams, which are served without a request.
+    """
 
     good: int = 0
     bad: int = 0
+    held: int = 0
+    lasting: int = 0
 
     @property
     def share(self) -> float:
         """Return the share that was served well, 1.0 without enough failures to speak of."""
-        return 1.0 if self.bad < FEW_BAD else self.good / (self.good + self.bad)
+        return self._share(self.bad + self.held)
+
+    @property
+    def most_fail(self) -> bool:
+        """Return True if less than half of the requests that came were served."""
+        return self._share(self.bad) < HALF
+
+    def _share(self, bad: int) -> float:
+        good = self.good + self.lasting
+        return 1.0 if bad < FEW_BAD else good / (good + bad)
 
     @property
     def is_plain(self) -> bool:
@@ -103,6 +126,31 @@ def tally(outcomes: Iterable[Mapping[str, int]]) -> KnownCounts:
         # neither says anything of the service.
         bad += failed + max(0, row.get("gone", 0) + row.get("refused", 0) - row.get(EXCESS, 0))
     return KnownCounts(good, bad)
+
+
+def known_counts(
+    channel: str, reports: Sequence[WorkerReport], *, earlier: Sequence[WorkerReport] = ()
+) -> KnownCounts:
+    """Return the counts of a channel of the page.
+
+    `reports`: those of the last COUNTS_S, oldest first; `earlier`: those before them, of LONGER_S.
+    """
+    names = KNOWN_CHANNELS.get(channel, ())
+    newest = {report.worker: report for report in reports}.values()
+    held = sum(report.held.get(name, 0) for report in newest for name in names)
+    counts = tally(report.known.get(name, {}) for report in reports for name in names)
+    if channel == STREAMS:
+        # The requests of the last seconds are only those that opened a stream: most people opened theirs long ago.
+        lasting = sum(report.member_streams for report in newest)
+        return replace(counts, held=max(0, held - counts.bad), lasting=lasting)
+    counts = replace(counts, held=round(held * COUNTS_S / WANTS_S))
+    if counts.good + counts.bad < RARE:
+        longer = tally(report.known.get(name, {}) for report in (*earlier, *reports) for name in names)
+        longer = replace(longer, held=round(held * LONGER_S / WANTS_S))
+        # It can only show more trouble: a busy channel that hangs has few requests too, and served many before.
+        if longer.share < min(counts.share, GOOD_SHARE):
+            return longer
+    return counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +220,7 @@ def judge(
     fresh = [one for one in results if one.outcome and now_epoch_s - one.at_epoch_s < SILENT_S]
     if not fresh:
         return ChannelVerdict.SILENT, "There is no measurement of the last 30 s."
-    if counts.share < HALF:
+    if counts.most_fail:
         return ChannelVerdict.NONE, "Most requests fail."
     has_member = any(one.person == "member" for one in fresh)
     found = [_of_canary(one, counts, has_member=has_member) for one in fresh]

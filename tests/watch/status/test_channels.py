@@ -19,9 +19,11 @@ from stormpetrel.watch.status.channels import (
     ChannelVerdict,
     KnownCounts,
     judge,
+    known_counts,
     step,
     tally,
 )
+from tests.watch.reporting import a_report
 from tests.watch.status.viewing import NOW_S, a_result, a_status
 
 QUIET = KnownCounts()
@@ -58,6 +60,10 @@ def test_every_channel_is_measured_and_every_count_belongs_to_a_channel():
         ([a_result()], KnownCounts(90, 10), ChannelVerdict.SOME),
         ([a_result()], KnownCounts(10, 90), ChannelVerdict.NONE),
         ([a_result()], KnownCounts(0, 1), ChannelVerdict.GOOD),
+        ([a_result()], KnownCounts(90, 3, 7), ChannelVerdict.SOME),
+        ([a_result("streaming")], KnownCounts(1, 0, 10, 90), ChannelVerdict.SOME),
+        ([a_result("streaming")], KnownCounts(1, 60, 0, 90), ChannelVerdict.SOME),
+        ([a_result("streaming")], KnownCounts(1, 200, 0, 90), ChannelVerdict.NONE),
         ([a_result(ago_s=SILENT_S)], BUSY, ChannelVerdict.SILENT),
         ([], BUSY, ChannelVerdict.SILENT),
         ([a_result("web"), a_result("web", "refused", person="visitor")], QUIET, ChannelVerdict.REFUSES),
@@ -120,7 +126,7 @@ results_of = st.builds(
     is_first=st.booleans(),
     changes=st.integers(0, 5),
 )
-counts_of = st.builds(KnownCounts, st.integers(0, 1_000), st.integers(0, 1_000))
+counts_of = st.builds(KnownCounts, *[st.integers(0, 1_000)] * 4)
 
 
 @given(st.lists(results_of, max_size=2), counts_of, st.sampled_from(list(ChannelState)), st.booleans())
@@ -145,3 +151,70 @@ def test_counts_are_never_negative(row):
     assert counts.good >= 0
     assert counts.bad >= 0
     assert 0 <= counts.share <= 1
+
+
+def test_people_whose_streams_are_missing_turn_live_updates_although_no_request_fails():
+    quiet = {"known": {"streaming": {"served": 1}}, "member_streams": 112}
+    reports = [a_report(worker=one, sequence=number, **quiet) for number in range(3) for one in (0, 1)]
+    assert known_counts("streaming", reports) == KnownCounts(good=6, bad=0, lasting=224)
+    # A worker was killed: apps open their streams again, some are refused, and wait for 45 s as they were asked to.
+    waiting = [*reports[:-1], a_report(worker=1, held={"streaming": 75, "apps": 3}, **quiet)]
+    counts = known_counts("streaming", waiting)
+    assert counts == KnownCounts(good=6, held=75, lasting=224)
+    assert verdict(a_result("streaming"), counts=counts) is ChannelVerdict.SOME
+    assert not counts.is_plain
+
+
+def test_a_client_that_is_refused_again_counts_once_for_its_stream():
+    known = {"streaming": {"served": 2, "refused": 30}}
+    counts = known_counts("streaming", [a_report(known=known, held={"streaming": 10}, member_streams=90)])
+    assert counts == KnownCounts(good=2, bad=30, lasting=90)
+
+
+def test_clients_that_wait_count_as_often_as_they_would_ask():
+    served = {"known": {"web": {"served": 30}, "returning": {"served": 20}, "apps": {"served": 50}}}
+    reports = [a_report(**served), a_report(**served, held={"web": 40, "returning": 20, "feeds": 10})]
+    assert known_counts("web", reports) == KnownCounts(good=100, held=6)
+    assert known_counts("apps", reports) == KnownCounts(good=100)
+    assert known_counts("media", reports) == KnownCounts()
+    # Of few requests, those of ten seconds.
+    assert known_counts("feeds", reports) == KnownCounts(held=3)
+
+
+def test_a_channel_with_few_requests_is_judged_by_ten_seconds():
+    one_fails = [a_report(known={"feeds": {"served": 3, "refused": number % 3 == 0}}) for number in range(9)]
+    counts = known_counts("feeds", one_fails[6:], earlier=one_fails[:6])
+    assert counts == KnownCounts(good=27, bad=3)
+    assert verdict(a_result("feeds"), counts=counts) is ChannelVerdict.SOME
+    # Three seconds of it say nothing.
+    assert known_counts("feeds", one_fails[6:]).share == 1.0
+
+
+def test_earlier_requests_never_make_a_channel_look_better():
+    well, hangs = (
+        a_report(known={"apps": {"served": 50}}),
+        a_report(known={"apps": {"failed": 3, "served": 3}}),
+    )
+    assert known_counts("apps", [hangs], earlier=[well] * 7) == KnownCounts(good=0, bad=3)
+    # Nor do they stand against a canary that gets no answer now.
+    assert known_counts("apps", [a_report()], earlier=[well] * 7) == KnownCounts()
+
+
+def test_a_busy_channel_that_works_again_is_judged_by_three_seconds():
+    well, failing = a_report(known={"apps": {"served": 50}}), a_report(known={"apps": {"refused": 50}})
+    assert known_counts("apps", [well] * 3, earlier=[failing] * 7) == KnownCounts(good=150)
+
+
+def test_without_a_report_there_are_no_counts():
+    assert known_counts("streaming", []) == KnownCounts()
+
+
+def test_clients_that_wait_are_no_major_outage_while_the_canary_succeeds():
+    counts = known_counts("apps", [a_report(held={"apps": 900})])
+    assert counts.share == 0.0
+    assert verdict(a_result(), counts=counts) is ChannelVerdict.SOME
+
+
+def test_open_streams_do_not_speak_against_a_canary_that_gets_no_answer():
+    counts = known_counts("streaming", [a_report(member_streams=500)])
+    assert verdict(a_result("streaming", "timeout", in_row=1), counts=counts) is ChannelVerdict.NONE
