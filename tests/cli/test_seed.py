@@ -1,6 +1,7 @@
 import dataclasses
 import hashlib
 import signal
+import sqlite3
 import subprocess
 import sys
 from statistics import mean
@@ -99,6 +100,15 @@ def test_every_count_is_right(seeded, table, column, counted):
     )
     if column != "last_post_at_ms":
         assert rows(seeded, f"SELECT sum({column}) FROM {table}")[0][0] > 60
+
+
+def test_each_row_refers_to_rows_that_exist(data_dir, run):
+    run("init")
+    run("seed", *SMALL, "--seed", "7", "--reader", "Lena", "--reader-follows", "20")
+    database = sqlite3.connect(data_dir / "stormpetrel.db")
+    assert database.execute("SELECT COUNT(*) FROM follows").fetchone()[0] > 60
+    assert database.execute("PRAGMA foreign_key_check").fetchall() == []
+    database.close()
 
 
 def test_mentions_and_tags_are_those_in_the_texts(seeded):
