@@ -37,6 +37,15 @@ SOCIAL_SITES = (
 )  # fmt: skip
 MAIL_SITES = ("mail", "webmail", "outlook", "gmail", "proton", "fastmail", "mailbox", "gmx")
 REFERRERS = ("search", "social", "mail", "other", "none")
+_LANDING_OF = {
+    b"tags": "tag",
+    b"public": "explore",
+    b"explore": "explore",
+    b"search": "explore",
+    b"about": "about",
+    b"auth": "sign_in",
+    b"oauth": "sign_in",
+}
 LANDINGS = ("home", "profile", "post", "tag", "explore", "about", "sign_in", "other")
 
 
@@ -87,12 +96,4 @@ def landing_class(path: bytes) -> str:
     first, _, rest = path[1:].partition(b"/")
     if first[:1] == b"@":
         return "post" if rest[:1].isdigit() else "profile"
-    return {
-        b"tags": "tag",
-        b"public": "explore",
-        b"explore": "explore",
-        b"search": "explore",
-        b"about": "about",
-        b"auth": "sign_in",
-        b"oauth": "sign_in",
-    }.get(first, "other")
+    return _LANDING_OF.get(first, "other")

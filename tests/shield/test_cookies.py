@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import string
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,6 +49,19 @@ def test_anything_else_is_nobodys(text: str | bytes) -> None:
 @pytest.mark.parametrize("form", ["{}=", "{}==", " {}", "{}\n", "", "A" * 54, "A" * 10_000])
 def test_one_cookie_has_one_spelling(form: str) -> None:
     assert read(SECRET, form.format(mint(SECRET, session_id=1, account_id=2, issued_at_s=3))) is None
+
+
+def test_the_bits_that_decoding_ignores_and_the_other_alphabet_are_other_spellings() -> None:
+    letters = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+    for number in range(200):
+        text = mint(SECRET, session_id=number, account_id=2**64 - 1 - number, issued_at_s=number * 10**15)
+        place = letters.index(text[-1])
+        assert place % 16 == 0
+        for other in range(1, 16):
+            assert read(SECRET, text[:-1] + letters[place + other]) is None
+        other_alphabet = text.translate(str.maketrans("-_", "+/"))
+        assert (read(SECRET, other_alphabet) is None) == (other_alphabet != text)
+        assert read(SECRET, text) == SessionClaims(number, 2**64 - 1 - number, number * 10**15)
 
 
 def test_a_short_secret_and_numbers_that_do_not_fit_are_refused() -> None:

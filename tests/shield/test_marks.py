@@ -99,3 +99,16 @@ def test_a_device_is_read_from_its_value() -> None:
     assert read_device(SECRET, value, epoch_s=NOW_S) == (1, 2, NOW_S)
     assert read_device(SECRET, "", epoch_s=NOW_S) is None
     assert read_device(SECRET, "é" * 54, epoch_s=NOW_S) is None
+
+
+@given(
+    value=st.one_of(
+        st.just(mint_visitor(SECRET, mark_id=5, at_s=NOW_S)).map(str.encode),
+        st.just(mint_device(SECRET, mark_id=5, account_id=6, at_s=NOW_S)).map(str.encode),
+        st.binary(min_size=54, max_size=54),
+        st.text('aA;= "\t', min_size=54, max_size=54).map(str.encode),
+    )
+)
+def test_a_visitor_cookie_that_comes_alone_is_read_as_among_others(value: bytes) -> None:
+    alone = VISITOR_COOKIE.encode() + b"=" + value
+    assert marks_of(SECRET, alone, epoch_s=NOW_S) == marks_of(SECRET, b"a=b; " + alone, epoch_s=NOW_S)
