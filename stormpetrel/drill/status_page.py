@@ -2,7 +2,8 @@
 
 The page lies in a second in which it calls a channel operational although that channel's people succeeded in less
 than TRUE_SHARE of their requests, in the last WINDOW_S and in the WINDOW_S before: a page may need ten seconds to
-turn, because it learns of a fault from the requests that fail.
+turn, because it learns of a fault from the requests that fail. A shorter fault may be in both; so it lies only until
+the requests of LATELY_S, if they are enough to say so, show that the fault is over.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ EVERY_S = 1.0
 PATIENCE_S = 5.0
 TRUE_SHARE = 0.95
 WINDOW_S = 10.0
+LATELY_S = 5.0
 MIN_LINES = 10
 """Fewer requests of a channel in a window say nothing about it."""
 OPERATIONAL = "operational"
@@ -138,7 +140,7 @@ def page_score(lines: Iterable[Line], looks: Sequence[PageLook]) -> PageScore | 
     for look in looks:
         for name in _green(look.shown):
             truth = truths.get(name)
-            if truth is not None and truth.is_bad(look.t) and truth.is_bad(look.t - WINDOW_S):
+            if truth is not None and truth.is_lie(look.t):
                 lies[name] += 1
     answered_ms = [one.ms for one in looks if one.shown]
     return PageScore(len(looks), len(answered_ms), dict(lies), percentile(99, answered_ms))
@@ -157,8 +159,21 @@ class _Truth:
         for _, ok in requests:
             self._good.append(self._good[-1] + ok)
 
+    def is_lie(self, t: float) -> bool:
+        """Return True if a page lies that calls the channel operational at `t`."""
+        return self.is_bad(t) and self.is_bad(t - WINDOW_S) and not self.is_over(t)
+
     def is_bad(self, t: float) -> bool:
         """Return True if too few requests of the WINDOW_S before `t` succeeded."""
-        first, last = bisect_left(self._times, t - WINDOW_S), bisect_left(self._times, t)
-        count = last - first
-        return count >= MIN_LINES and self._good[last] - self._good[first] < TRUE_SHARE * count
+        good, count = self._counted(t - WINDOW_S, t)
+        return count >= MIN_LINES and good < TRUE_SHARE * count
+
+    def is_over(self, t: float) -> bool:
+        """Return True if enough requests of the LATELY_S before `t` succeeded."""
+        good, count = self._counted(t - LATELY_S, t)
+        return count >= MIN_LINES and good >= TRUE_SHARE * count
+
+    def _counted(self, from_t: float, until_t: float) -> tuple[int, int]:
+        """Return how many requests of a time succeeded, and how many there were."""
+        first, last = bisect_left(self._times, from_t), bisect_left(self._times, until_t)
+        return self._good[last] - self._good[first], last - first

@@ -52,6 +52,20 @@ def test_a_page_that_turns_green_again_too_soon_lies():
     assert score.lies_s == {"Apps": 10}
 
 
+@pytest.mark.parametrize("began_s", [20.0, 21.5, 23.0])
+def test_a_failure_of_three_seconds_that_is_over_is_no_lie_wherever_the_windows_divide_it(began_s):
+    # As when a worker is killed: apps open their streams again after two or three seconds.
+    lines = asked(began_s, began_s + 3, each_s=0.1)
+    assert page_score(lines, looks(lambda t: GREEN)).lies_s == {}
+
+
+def test_a_failure_that_comes_and_goes_is_a_lie_while_it_comes():
+    lines = [
+        line(t / 10, REFUSED if t / 10 >= 20 and t % 40 < 10 else OK, channel="apps") for t in range(600)
+    ]
+    assert page_score(lines, looks(lambda t: GREEN)).lies_s == {"Apps": 29}
+
+
 def test_each_channel_is_judged_by_its_own_people():
     lines = [*asked(20, 60), *asked(0, 0, channel="feeds")]
     assert page_score(lines, looks(lambda t: GREEN)).lies_s.keys() == {"Apps"}
