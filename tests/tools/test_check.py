@@ -29,9 +29,38 @@ def test_it_passes_when_all_pass(monkeypatch):
 def test_pytest_comes_last_so_that_its_summary_closes_the_output(monkeypatch):
     seen = []
     monkeypatch.setattr(check, "run", lambda name, command: not seen.append(name))
+    monkeypatch.setenv("PYTEST", "-k word")
     assert check.main(["all"]) == 0
     alone, together = "pytest: alone and not prove", "pytest: not prove and not alone"
     assert seen == ["ruff check", "ruff format", "mypy --strict", "import rules", alone, together]
+
+
+def test_all_tests_are_read_beside_the_checks_before_them_and_no_longer(monkeypatch):
+    monkeypatch.delenv("PYTEST", raising=False)
+    begun = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    ended = {}
+
+    def run(name, command):
+        ended[name] = begun.poll() is not None
+        if name == "import rules":
+            begun.stdin.close()
+        return True
+
+    monkeypatch.setattr(check, "begin_collecting", lambda: begun)
+    monkeypatch.setattr(check, "run", run)
+    assert check.main(["all"]) == 0
+    assert [name for name, has_ended in ended.items() if has_ended] == [
+        "pytest: alone and not prove",
+        "pytest: not prove and not alone",
+    ]
+
+
+def test_reading_all_tests_caches_their_bytecode(monkeypatch, tmp_path):
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path))
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.setenv("PYTEST_ADDOPTS", str(check.ROOT / "tests/tools/test_slim.py"))
+    assert check.begin_collecting().wait() == 0
+    assert list(tmp_path.rglob("test_slim*-pytest-*.pyc"))
 
 
 def test_every_test_that_runs_alone_is_in_the_files_of_that_run_unless_others_are_asked_for(monkeypatch):
