@@ -9,7 +9,6 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-from urllib.parse import quote
 
 from stormpetrel import clock
 from stormpetrel.edge.header_policy import CORS, PREFLIGHT, HeaderPolicy
@@ -35,6 +34,7 @@ from stormpetrel.rules import access as access_rules
 from stormpetrel.shield.classify import K3_FAR, K3_NEAR, K4
 from stormpetrel.shield.identify import TokenEntry
 from stormpetrel.shield.paths import Family
+from stormpetrel.shield.percent import quoted
 
 log = logging.getLogger(__name__)
 
@@ -389,7 +389,7 @@ class _SignInFirst(Refusal):
         query = request.scope["query_string"].decode("latin-1")
         if query and request.method in _SAFE_METHODS:
             target += f"?{query}"
-        self.location = f"/auth/sign_in?next={quote(target, safe='/')}"
+        self.location = f"/auth/sign_in?next={quoted(target, safe=b'/')}"
 
 
 class _Broken(Refusal):

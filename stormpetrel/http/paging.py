@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response
+from stormpetrel.shield.percent import query_string
 
 
 def shareable(request: Request, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -29,7 +30,7 @@ def page_links(request: Request, *, newest_id: int, oldest_id: int) -> tuple[byt
     """
     kept = [(k, v) for k, v in request.query_pairs if k not in ("max_id", "min_id", "since_id")]
     kept = shareable(request, kept)
-    others = f"{urlencode(kept)}&" if kept else ""
+    others = f"{query_string(kept)}&" if kept else ""
     url = f"{request.site.base_url}{_quoted(request.path)}?{others}"
     links = f'<{url}max_id={oldest_id}>; rel="next", <{url}min_id={newest_id}>; rel="prev"'
     return b"link", links.encode("ascii")

@@ -13,10 +13,10 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 import msgspec
 
 from stormpetrel.errors import Invalid, Malformed
+from stormpetrel.shield.percent import MAX_PARAMETERS
 
 S = TypeVar("S", bound=msgspec.Struct)
 
-MAX_PARAMETERS = 500
 MAX_DEPTH = 4
 MAX_JSON_VALUES = 10_000
 """Commas and brackets in a JSON body: each may add a value. 64 KB of `[],`, which has 22,000, take 1 ms."""

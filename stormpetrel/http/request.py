@@ -13,7 +13,7 @@ import msgspec
 
 from stormpetrel.errors import Busy, Forbidden, Malformed, NotFound, TooLarge, WrongMediaType
 from stormpetrel.http.forms import MAX_TEXT_BYTES, MultipartForm, UploadedFile
-from stormpetrel.http.parameters import MAX_PARAMETERS, read_json, struct
+from stormpetrel.http.parameters import read_json, struct
 from stormpetrel.http.site import Site
 from stormpetrel.media.job import NO_ROOM
 from stormpetrel.media.store import FULL
@@ -385,7 +385,7 @@ def _pairs(text: bytes) -> list[tuple[str, str]]:
     if not text:
         return []
     try:
-        found = percent.pairs(text, most=MAX_PARAMETERS)
+        found = percent.pairs(text, most=percent.MAX_PARAMETERS)
         return [(name.decode("utf-8"), value.decode("utf-8")) for name, value in found]
     except UnicodeDecodeError as error:
         raise Malformed("The parameters are not valid UTF-8") from error

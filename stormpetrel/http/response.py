@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
 from stormpetrel.shield.cookies import sent_name
+from stormpetrel.shield.percent import quoted
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -99,7 +99,7 @@ def html(text: str, status: int = 200) -> Response:
 def redirect(url: str, status: int = 303) -> Response:
     """Redirect the browser; `url` is one of ours, or was checked."""
     # Preserve all characters that a URL may contain; escape those that could end the header.
-    safe = quote(url, safe="/:?#[]@!$&'()*+,;=%~-._")
+    safe = quoted(url, safe=b"/:?#[]@!$&'()*+,;=%")
     return Response(status, headers=[(b"location", safe.encode("ascii"))], content_type=None)
 
 

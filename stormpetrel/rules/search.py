@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from stormpetrel.model.account import Account
 from stormpetrel.model.ids import MAX_ID, first_id_at, parse_id
 from stormpetrel.model.page import Page
-from stormpetrel.model.search import SearchQuery, name_words, words_of
+from stormpetrel.model.search import MAX_QUERY_CHARACTERS, SearchQuery, name_words, words_of
 from stormpetrel.model.text import tag_key
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules.posts import visible_ids
@@ -180,8 +180,8 @@ def find_few_people_ids(connection: Connection, /, **wanted: Any) -> list[int] |
 
 
 def _parts(text: str) -> list[str]:
-    """Return the words of a name, folded."""
-    name = text.strip().removeprefix("@").partition("@")[0]
+    """Return the words of a name, folded: of a text longer than any name, those at its beginning."""
+    name = text[:MAX_QUERY_CHARACTERS].strip().removeprefix("@").partition("@")[0]
     return [part for part in map(_folded, name.split()) if part]
 
 

@@ -7,7 +7,6 @@ only place that lists paths.
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,7 +21,8 @@ application's own secret, for a token. APPS: register an application, also with 
 
 SIGNING = frozenset({SIGN_IN, TOKEN, SIGN_UP})
 SIGN_INS = frozenset({SIGN_IN, TOKEN})
-_DEEP = re.compile(rb"(?:max_id|min_id|since_id|offset|page|before|after)=")
+_DEEP = (b"offset=", b"page=", b"before=", b"after=")
+_DEEP_IDS = (b"max_id=", b"min_id=", b"since_id=")
 
 
 class Family(enum.IntEnum):
@@ -95,5 +95,9 @@ class PathTable(dict[bytes, PathFacts]):
 
 def is_deep(query: bytes) -> bool:
     """Return True if the query asks for a page after the first."""
-    # The first test saves the search, which takes 0.1 ms for 8 KB of "%".
-    return b"=" in query and _DEEP.search(query) is not None
+    if b"=" not in query:
+        return False
+    # 8 KB of "a=1&" take 15 µs; a regular expression took 62.
+    return (b"_id=" in query and any(name in query for name in _DEEP_IDS)) or any(
+        name in query for name in _DEEP
+    )

@@ -18,6 +18,7 @@ from stormpetrel.model.access import OUT_OF_BAND, SCOPES, Application, expand, s
 from stormpetrel.model.account import ascii_domain
 from stormpetrel.rules import applications as rules
 from stormpetrel.rules.applications import Consent, OAuthRefusal
+from stormpetrel.shield.percent import query_string
 from stormpetrel.web.links import sign_in_path
 from stormpetrel.web.reader import read_reader
 from stormpetrel.web.render import pages_of
@@ -80,7 +81,7 @@ async def ask(request: Request) -> Response:
         consent = _consent(client, asked)
     except OAuthRefusal as refusal:
         return _refused(asked, refusal.error, refusal.safe_text)
-    again = urlencode([(name, value) for name, value in request.query_pairs if name != "force_login"])
+    again = query_string((name, value) for name, value in request.query_pairs if name != "force_login")
     here = f"/oauth/authorize?{again}"
     if request.reader_id is None:
         return redirect(sign_in_path(here))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode
+
+from stormpetrel.shield.percent import query_string, quoted
 
 if TYPE_CHECKING:
     from stormpetrel.http.request import Request
@@ -32,12 +33,12 @@ def history_path(username: str, post_id: int) -> str:
 
 def tag_path(name: str) -> str:
     """Return the path of a hashtag's timeline; any name becomes a valid path."""
-    return f"/tags/{quote(name, safe='')}"
+    return f"/tags/{quoted(name)}"
 
 
 def encoded(path: str) -> str:
     """Return a request's path, percent-encoded for use in a URL."""
-    return quote(path, safe="/@:~!$&'()*+,;=")
+    return quoted(path, safe=b"/@:~!$&'()*+,;=")
 
 
 def sign_in_path(here: str) -> str:
@@ -47,7 +48,7 @@ def sign_in_path(here: str) -> str:
 
 def next_query(after: str) -> str:
     """Return the query of a page that leads on to `after`; empty for the front page."""
-    return "" if after == "/" else f"?{urlencode({'next': after})}"
+    return "" if after == "/" else f"?{query_string([('next', after)])}"
 
 
 def leads_to_consent(path: str) -> bool:

@@ -7,7 +7,6 @@ from functools import cache
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlencode
 
 from minijinja import Environment, Markup, load_from_path
 
@@ -24,6 +23,7 @@ from stormpetrel.model.filter import searched_text
 from stormpetrel.model.initial import initial, tint
 from stormpetrel.model.post import Post, Visibility
 from stormpetrel.model.text import excerpt, render_field, render_html, render_note
+from stormpetrel.shield.percent import query_string
 from stormpetrel.web import fragments, times
 from stormpetrel.web.assets import asset_path
 from stormpetrel.web.fragments import Fragment, Fragments, ListedPost, PostListData
@@ -261,7 +261,7 @@ def _here(request: Request) -> str:
         pairs = []
     pairs = shareable(request, pairs)
     path = encoded(request.path)
-    return same_site(f"{path}?{urlencode(pairs)}" if pairs else path)
+    return same_site(f"{path}?{query_string(pairs)}" if pairs else path)
 
 
 def _amount(count: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 import msgspec
 
@@ -15,6 +14,7 @@ from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.search import parse
 from stormpetrel.model.text import tags_in
 from stormpetrel.rules import search as rules
+from stormpetrel.shield.percent import quoted
 from stormpetrel.web.fragments import NOTHING, PostListData, Reading, gather, reading
 from stormpetrel.web.links import profile_path, same_site, tag_path
 from stormpetrel.web.paging import Pager, page_of, pager
@@ -65,7 +65,7 @@ def _with_text(links: Pager, text: str) -> Pager:
     """Return the links with the search text added."""
 
     def with_text(link: str | None) -> str | None:
-        return None if link is None else f"{link}{'&' if '?' in link else '?'}q={quote(text, safe='')}"
+        return None if link is None else f"{link}{'&' if '?' in link else '?'}q={quoted(text)}"
 
     return replace(links, older=with_text(links.older), newer=with_text(links.newer))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 from stormpetrel.errors import TooMany
 from stormpetrel.http.passwords import TOO_OFTEN
 from stormpetrel.http.request import Request
@@ -12,6 +10,7 @@ from stormpetrel.model.account import User
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import second_factors as rules
 from stormpetrel.shield.cookies import seal, unseal
+from stormpetrel.shield.percent import quoted
 from stormpetrel.web.links import asked_next, same_site, sign_in_path
 from stormpetrel.web.own_password import password_mark
 from stormpetrel.web.proofs import WRONG_CODE, options_to_use, proves
@@ -28,7 +27,7 @@ async def enter(request: Request, *, user: User, after: str) -> Response:
     factors = await request.site.database.read(rules.factors, account_id=user.account_id)
     if not factors.any:
         return await signed_in(request, account_id=user.account_id, after=after)
-    response = redirect(f"/auth/sign_in/second?next={quote(after, safe='/')}")
+    response = redirect(f"/auth/sign_in/second?next={quoted(after, safe=b'/')}")
     value = seal(request.site.secret, _PERSON, user.account_id, request.now_ms // 1000, password_mark(user))
     response.set_cookie(FIRST_STEP_COOKIE, value, max_age_s=FIRST_STEP_S, secure=request.site.https)
     return response

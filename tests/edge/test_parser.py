@@ -7,6 +7,7 @@ import random
 import pytest
 
 from stormpetrel.edge.parser import BETWEEN, MAX_CHUNKED_CUTS, RequestParser
+from stormpetrel.shield.percent import MAX_BROKEN_ESCAPES, MAX_PARAMETERS
 from tests.edge.parser_fuzz import (
     CORPUS,
     Coverage,
@@ -81,6 +82,23 @@ def test_more_headers_than_are_read_are_refused_also_with_an_upgrade_among_them(
     many = b"X: y\r\n" * 98
     data = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n" + many + b"Upgrade: websocket\r\n\r\n"
     assert events_of([data]) == [("refused",)]
+
+
+@pytest.mark.parametrize(
+    ("query", "events"),
+    [
+        (b"a&" * (MAX_PARAMETERS - 1), ["head", "end"]),
+        (b"a&" * MAX_PARAMETERS, ["refused"]),
+        (b"%" * MAX_BROKEN_ESCAPES, ["head", "end"]),
+        (b"%" * (MAX_BROKEN_ESCAPES + 1), ["refused"]),
+        (b"%41" * (MAX_BROKEN_ESCAPES + 1), ["head", "end"]),
+    ],
+)
+def test_a_query_that_the_application_would_not_read_is_refused_at_its_head(
+    query: bytes, events: list[str]
+) -> None:
+    data = b"GET /?%b HTTP/1.1\r\nHost: a\r\n\r\n" % query
+    assert [event[0] for event in events_of([data])] == events
 
 
 def test_a_message_with_the_bytes_of_the_one_before_is_the_same_message_unparsed() -> None:

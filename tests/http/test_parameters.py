@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from stormpetrel.errors import Invalid, Malformed
 from stormpetrel.http.forms import UploadedFile
-from stormpetrel.http.parameters import MAX_DEPTH, MAX_PARAMETERS, nest, read_json, struct
+from stormpetrel.http.parameters import MAX_DEPTH, nest, read_json, struct
+from stormpetrel.shield.percent import MAX_PARAMETERS
 
 
 class Option(msgspec.Struct):

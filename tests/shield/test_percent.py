@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, unquote_to_bytes, urlencode
+from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlencode
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stormpetrel.shield.percent import MAX_BROKEN_ESCAPES, pairs, parameter, unquoted
+from stormpetrel.shield.percent import (
+    MAX_BROKEN_ESCAPES,
+    MAX_PARAMETERS,
+    is_readable,
+    pairs,
+    parameter,
+    query_string,
+    quoted,
+    unquoted,
+)
 
 _pieces = st.sampled_from(
     [
@@ -41,9 +50,17 @@ def test_any_bytes_are_decoded_as_the_standard_library_does(text: bytes) -> None
     assert unquoted(text) == unquote_to_bytes(text)
 
 
+@given(st.text(), st.sampled_from(["", "/", "/@:~!$&'()*+,;=", "/:?#[]@!$&'()*+,;=%"]))
+@example("".join(map(chr, range(256))), "/")
+@example("100%25 %", "%")
+def test_encoding_is_that_of_the_standard_library(text: str, safe: str) -> None:
+    assert quoted(text, safe=safe.encode()) == quote(text, safe=safe)
+
+
 @given(st.lists(st.tuples(st.text(max_size=8), st.text(max_size=8)), max_size=10))
 def test_what_was_encoded_comes_back(given_pairs: list[tuple[str, str]]) -> None:
-    text = urlencode(given_pairs).encode()
+    assert query_string(given_pairs) == urlencode(given_pairs)
+    text = query_string(given_pairs).encode()
     assert [(name.decode(), value.decode()) for name, value in pairs(text, most=20)] == given_pairs
 
 
@@ -73,6 +90,52 @@ def test_too_many_parameters_are_refused() -> None:
     with pytest.raises(ValueError, match="too many"):
         pairs(text, most=256)
     assert len(pairs(text, most=300)) == 300
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        b"&" * (MAX_PARAMETERS - 1),
+        b"&" * MAX_PARAMETERS,
+        b"%41" * 2_000,
+        b"%" * MAX_BROKEN_ESCAPES,
+        b"%" * (MAX_BROKEN_ESCAPES + 1),
+        b"%41" * 2_000 + b"%4" * MAX_BROKEN_ESCAPES,
+        b"%41" * 2_000 + b"%4&" * MAX_BROKEN_ESCAPES,
+        b"%4" * MAX_BROKEN_ESCAPES + b"%z",
+    ],
+)
+def test_a_query_is_readable_if_its_parameters_can_be_read(query: bytes) -> None:
+    try:
+        pairs(query, most=MAX_PARAMETERS)
+    except ValueError:
+        assert not is_readable(query)
+    else:
+        assert is_readable(query)
+
+
+NAMED = [
+    b"ab",
+    b"a%62",
+    b"%61b",
+    b"ab[]",
+    b"ab%5b0]",
+    b"abc",
+    b"a+b",
+    b"a b",
+    b"=",
+    b"=x%41+%zz",
+    b"&",
+    b"%",
+    b"%4",
+]
+
+
+@given(st.lists(st.sampled_from(NAMED), max_size=14).map(b"".join))
+def test_parameters_by_name_are_those_among_all_that_have_it(query: bytes) -> None:
+    names = {b"ab", b"a b"}
+    expected = [pair for pair in pairs(query, most=100) if pair[0].partition(b"[")[0] in names]
+    assert pairs(query, most=100, names=names) == expected
 
 
 PIECES = [
