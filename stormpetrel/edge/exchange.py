@@ -313,7 +313,7 @@ class HttpExchange:
             path=self.scope["raw_path"],
             date=worker.date,
             keep_alive=self.keep_alive,
-            only_head=self._framing.only_head,
+            method=self.scope["method"],
         )
         self._write_last(wire)
 

@@ -54,7 +54,7 @@ class FastPath:
         self._write = write
         self.stranger = stranger
         # The last refusal on this connection, while it is still valid.
-        self._refused_as: tuple[int, str, bytes, bool, bool] | None = None
+        self._refused_as: tuple[int, str, bytes, bool, str] | None = None
         self._refused_identity = stranger
         self._refused_head: Head | None = None
         self._refused_second = 0
@@ -116,7 +116,8 @@ class FastPath:
         # The shield, which notes the clients that do not wait, is not asked here.
         worker.gate.patience.arrived(stranger, now)
         ticket = worker.shield.stranger(stranger)
-        self._write(self.refusal(SPENT, ticket, head.path, head.keep_alive, head.only_head, now))
+        method = "HEAD" if head.only_head else "GET"
+        self._write(self.refusal(SPENT, ticket, head.path, head.keep_alive, method, now))
         if key is None and head.keep_alive:
             self._refused_head, self._refused_second = head, worker.second
             self._refused_until_s = now + ceiling.wait_s(stranger, now)
@@ -128,12 +129,12 @@ class FastPath:
         ticket: Ticket,
         path: bytes,
         keep_alive: bool,  # noqa: FBT001 - called for each refusal: keywords cost
-        only_head: bool,  # noqa: FBT001
+        method: str,
         now: float,
     ) -> bytes:
         """Return the bytes of a refusal; the same within a second, as its numbers change no faster."""
         worker = self._worker
-        same_as = (worker.second, because, path, keep_alive, only_head)
+        same_as = (worker.second, because, path, keep_alive, method)
         # One client's rate limit must not be sent to the next client on the same connection.
         if self._refused_as == same_as and self._refused_identity == ticket.identity:
             worker.counts.refused[because] += 1
@@ -145,7 +146,7 @@ class FastPath:
         refused = worker.refusal(because, ticket, now)
         if because == CHALLENGE:
             self._refused_wire = worker.refusals.challenge(
-                date=worker.date, keep_alive=keep_alive, only_head=only_head
+                date=worker.date, keep_alive=keep_alive, only_head=method == "HEAD"
             )
             return self._refused_wire
         self._refused_wire = worker.refusals.answer(
@@ -153,7 +154,7 @@ class FastPath:
             path=path,
             date=worker.date,
             keep_alive=keep_alive,
-            only_head=only_head,
+            method=method,
         )
         return self._refused_wire
 

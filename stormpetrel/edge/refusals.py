@@ -11,9 +11,7 @@ import base64
 import hashlib
 import html
 import json
-import logging
 import math
-from collections.abc import Callable
 from http import HTTPStatus
 
 from stormpetrel.edge.header_policy import CORS, lines_of, refusal_lines
@@ -45,22 +43,15 @@ _TITLES = {
     414: "URL too long",
     431: "Request headers too large",
 }
-_log = logging.getLogger("stormpetrel.edge")
-
-RefusalPage = Callable[[Refused], bytes]
 
 
 class RefusalWriter:
-    """Builds the bytes of a refusal. `page`: the application's own HTML; None for the plain page here."""
+    """Builds the bytes of a refusal. `status_url`: the status page's; "" for none."""
 
-    def __init__(
-        self, *, paths: PathTable, page: RefusalPage | None, status_url: str, public_https: bool
-    ) -> None:
+    def __init__(self, *, paths: PathTable, status_url: str, public_https: bool) -> None:
         self._paths = paths
-        self._page = page
         self._status_url = status_url
-        # A page of the application uses its own stylesheet.
-        style = f"'sha256-{_STYLE_HASH}'" + ("" if page is None else " 'self'")
+        style = f"'sha256-{_STYLE_HASH}'"
         self._security = {
             family: refusal_lines(family, style=style, is_https=public_https) for family in Family
         }
@@ -69,15 +60,18 @@ class RefusalWriter:
             passed,
             b"; Secure" if public_https else b"",
         )
-        self._bodies: dict[tuple[int, str, Family], bytes] = {}
+        self._bodies: dict[tuple[int, str, Family, bool], bytes] = {}
 
-    def answer(
-        self, refused: Refused, *, path: bytes, date: bytes, keep_alive: bool, only_head: bool
-    ) -> bytes:
-        """Return the whole answer. `path`: raw; b"" if unknown, which gives the answer for an application."""
+    def answer(self, refused: Refused, *, path: bytes, date: bytes, keep_alive: bool, method: str) -> bytes:
+        """Return the whole answer. `path`: raw; b"" if unknown, which gives the answer for an application.
+
+        A person's page asks again by itself after the time to wait: a waiting room without a script or a cookie.
+        A form does not: the browser would ask for its address and lose what was written.
+        """
         facts = self._paths[path] if path else _NO_PATH
         family = facts.family
-        body = self._body(refused, family)
+        is_waiting = family == Family.PAGE and method == "GET" and refused.retry_after_s is not None
+        body = self._body(refused, family, is_waiting=is_waiting)
         status = refused.status
         lines = [
             b"HTTP/1.1 %d %b\r\ndate: %b\r\ncontent-type: %b\r\ncontent-length: %d\r\n"
@@ -88,10 +82,12 @@ class RefusalWriter:
             lines.append(CORS_LINES)
         if refused.retry_after_s is not None:
             lines.append(b"retry-after: %d\r\n" % refused.retry_after_s)
+            if is_waiting:
+                lines.append(b"refresh: %d\r\n" % refused.retry_after_s)
         if refused.rate_limit is not None:
             lines.append(self.rate_limit_lines(*refused.rate_limit))
         lines.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
-        if not only_head:
+        if method != "HEAD":
             lines.append(body)
         return b"".join(lines)
 
@@ -119,22 +115,16 @@ class RefusalWriter:
             reset_text(math.ceil(reset_epoch_s)),
         )
 
-    def _body(self, refused: Refused, family: Family) -> bytes:
-        if family == Family.PAGE and self._page is not None:
-            # The page is the application's code: an exception there must not prevent an answer.
-            try:
-                return self._page(refused)
-            except Exception:
-                _log.exception("rendering the refusal page failed; sending the plain one")
-        key = (refused.status, refused.safe_text, family)
+    def _body(self, refused: Refused, family: Family, *, is_waiting: bool) -> bytes:
+        key = (refused.status, refused.safe_text, family, is_waiting)
         body = self._bodies.get(key)
         if body is None:
-            body = self._make(refused, family)
+            body = self._make(refused, family, is_waiting=is_waiting)
             if len(self._bodies) < 256:
                 self._bodies[key] = body
         return body
 
-    def _make(self, refused: Refused, family: Family) -> bytes:
+    def _make(self, refused: Refused, family: Family, *, is_waiting: bool) -> bytes:
         if family == Family.API:
             return json.dumps({"error": refused.safe_text}).encode()
         if family == Family.FEED:
@@ -145,13 +135,19 @@ class RefusalWriter:
             status = (
                 f'<p>Is it just you? See the <a href="{html.escape(self._status_url)}">status page</a>.</p>'
             )
-        again = "<p>Try again in a moment. You can reload this page.</p>"
+        again = ""
+        if is_waiting:
+            again = (
+                "<p>This page tries again by itself. If you wait, you are served before those who reload.</p>"
+            )
+        elif refused.status in (429, 503):
+            again = "<p>Try again in a moment. You can reload this page.</p>"
         return (
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
             f"<title>{title}</title><style>{_STYLE}</style></head><body><main><h1>{title}</h1>"
             f"<p>{html.escape(refused.safe_text)}.</p>"
-            f"{again if refused.status in (429, 503) else ''}{status}</main></body></html>\n"
+            f"{again}{status}</main></body></html>\n"
         ).encode()
 
 

@@ -144,7 +144,7 @@ class Responder:
                 path=parser.path,
                 date=worker.date,
                 keep_alive=False,
-                only_head=message is not None and message.method == "HEAD",
+                method="" if message is None else message.method,
             )
         )
         if linger:
@@ -264,8 +264,7 @@ class Responder:
                 return
         is_complete = self._line.parser.phase is BETWEEN
         keep_alive = message.keep_alive and is_complete and not self._worker.is_draining
-        only_head = message.method == "HEAD"
-        self.write(self._fast_path.refusal(because, ticket, message.path, keep_alive, only_head, now))
+        self.write(self._fast_path.refusal(because, ticket, message.path, keep_alive, message.method, now))
         self._line.input.drop_message()
         if is_complete:
             self._answered(now, keep_alive=keep_alive)

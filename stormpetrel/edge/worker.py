@@ -28,7 +28,7 @@ from stormpetrel.edge.finished import FinishedAnswer, FinishedAnswers
 from stormpetrel.edge.heads import HeadMemo
 from stormpetrel.edge.input import InputBudget
 from stormpetrel.edge.limits import ConnectionCaps, Counts
-from stormpetrel.edge.refusals import RefusalPage, RefusalWriter
+from stormpetrel.edge.refusals import RefusalWriter
 from stormpetrel.edge.senders import Proxies
 from stormpetrel.edge.wheel import TimerWheel
 from stormpetrel.shield.admit import Policy
@@ -59,7 +59,7 @@ class EdgeParts:
     """What the application gives to its edge.
 
     `paths`: the facts by raw path. `secret`: signs the session cookies, at least 16 bytes. `public_https`: clients
-    reach this instance by https. `refusal_page`: the HTML of a refused page view; None for a plain one. `number`:
+    reach this instance by https. `number`:
     this worker's, in its reports. `writer_wait_s`: returns the age in seconds of the oldest write that waits for
     the database. `visitors`: counts the visitors; None to count none. `host`: of the instance's public URL.
     `failed_sign_ins`: takes the sign-ins that failed since its last call. `has_home`: returns True if an account's
@@ -71,7 +71,6 @@ class EdgeParts:
     paths: PathTable
     secret: bytes
     public_https: bool
-    refusal_page: RefusalPage | None = None
     status_url: str = ""
     number: int = 0
     writer_wait_s: Callable[[], float] | None = None
@@ -139,9 +138,7 @@ class EdgeWorker:
             b"set-cookie: %b=%%b; Path=/; Max-Age=%d; SameSite=Lax; HttpOnly%b\r\n"
             b'cache-control: private="set-cookie"\r\n' % (visitor_cookie, VISITOR_AGE_S, secure)
         )
-        self.refusals = RefusalWriter(
-            paths=paths, page=parts.refusal_page, status_url=parts.status_url, public_https=public_https
-        )
+        self.refusals = RefusalWriter(paths=paths, status_url=parts.status_url, public_https=public_https)
         self.caps = ConnectionCaps(total=edge.max_connections, per_address=edge.max_connections_per_address)
         # The trusted proxies, and the requests that came by them: the same bytes mean another client there.
         self.proxies: Proxies | None = None

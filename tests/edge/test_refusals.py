@@ -39,12 +39,10 @@ REFUSALS = [
 FACTS = Router(ROUTES).facts
 
 
-def written(path: str, refused: Refused, **keys: object) -> Answer:
-    writer = RefusalWriter(
-        paths=FACTS, page=None, status_url="https://status.test/?a=1&b=2", public_https=True
-    )
+def written(path: str, refused: Refused, method: str = "GET") -> Answer:
+    writer = RefusalWriter(paths=FACTS, status_url="https://status.test/?a=1&b=2", public_https=True)
     data = writer.answer(
-        refused, path=path.encode(), date=b"Thu, 01 Jan 1970 00:00:00 GMT", keep_alive=True, only_head=False
+        refused, path=path.encode(), date=b"Thu, 01 Jan 1970 00:00:00 GMT", keep_alive=True, method=method
     )
     head, _, body = data.partition(b"\r\n\r\n")
     return Answer(head, body)
@@ -97,16 +95,21 @@ def test_the_style_of_the_plain_page_is_the_one_its_policy_allows() -> None:
     assert f"'sha256-{digest}'" in answer.headers["content-security-policy"]
 
 
-def test_the_place_may_bring_a_page_of_its_own_and_a_broken_one_is_replaced() -> None:
-    def page(refused: Refused) -> bytes:
-        if refused.status == 503:
-            raise ZeroDivisionError
-        return b"<h1>our own page</h1>"
-
-    writer = RefusalWriter(paths=FACTS, page=page, status_url="", public_https=False)
-    keys = {"path": b"/", "date": b"x", "keep_alive": True, "only_head": False}
-    assert b"our own page" in writer.answer(REFUSALS[0], **keys)  # type: ignore[arg-type]
-    assert b"Server busy" in writer.answer(REFUSALS[1], **keys)  # type: ignore[arg-type]
+@pytest.mark.parametrize("refused", REFUSALS[:2], ids=lambda refused: refused.because)
+def test_a_page_asks_again_by_itself_after_the_time_to_wait_but_nothing_else_does(refused: Refused) -> None:
+    for path in PAGE_PATHS:
+        answer = written(path, refused)
+        assert answer.headers["refresh"] == answer.headers["retry-after"]
+        assert "tries again by itself" in answer.body.decode()
+        # The browser would ask for the address of a form, and lose what was written in it.
+        form = written(path, refused, method="POST")
+        assert "refresh" not in form.headers
+        assert "You can reload this page" in form.body.decode()
+    for path in API_PATHS + FEED_PATHS:
+        assert "refresh" not in written(path, refused).headers
+    assert "refresh" not in written(PAGE_PATHS[0], REFUSALS[2]).headers
+    head = written(PAGE_PATHS[0], refused, method="HEAD")
+    assert (head.body, "refresh" in head.headers) == (b"", False)
 
 
 def test_over_the_ceiling_is_429_from_the_parser_and_from_the_memo_alike() -> None:

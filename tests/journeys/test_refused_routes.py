@@ -45,13 +45,13 @@ def look(answer: httpx.Response) -> tuple[str, list[str]]:
 
 def refusal(path: str, status: int) -> httpx.Response:
     """Return the shield's refusal of a path, with the facts that the server gives it."""
-    writer = RefusalWriter(paths=FACTS, page=None, status_url="", public_https=True)
+    writer = RefusalWriter(paths=FACTS, status_url="", public_https=True)
     wire = writer.answer(
         Refused(status, "queue/full", "Busy", 3),
         path=path.encode(),
         date=b"x",
         keep_alive=True,
-        only_head=False,
+        method="GET",
     )
     head, _, body = wire.partition(b"\r\n\r\n")
     lines = [tuple(line.split(b": ", 1)) for line in head.splitlines()[1:]]

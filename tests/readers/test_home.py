@@ -8,19 +8,12 @@ from typing import Any
 
 import pytest
 
-from stormpetrel.model.event import (
-    AllChanged,
-    FollowedTagsChanged,
-    PostCreated,
-    PostEdited,
-    RelationshipChanged,
-)
+from stormpetrel.model.event import AllChanged, PostCreated, PostEdited, RelationshipChanged
 from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.page import Page
-from stormpetrel.model.timeline import REPEAT_ENTRIES
 from stormpetrel.readers import home as module
 from stormpetrel.readers import recent as recent_module
-from stormpetrel.readers.home import ENTRY_BYTES, ID_BYTES, LEAST_IDS, LOADED_IDS, MAX_IDS, SLACK_IDS
+from stormpetrel.readers.home import ENTRY_BYTES, ID_BYTES, LOADED_IDS, MAX_IDS, SLACK_IDS
 from stormpetrel.readers.recent import RecentPosts
 from stormpetrel.rules import followed_tags, posts
 from stormpetrel.storage.engine.database import Database
@@ -113,32 +106,6 @@ def test_a_home_is_merged_as_soon_as_recent_posts_fill_its_longest_page(
         for page in (Page(limit=5), Page(limit=5, max_id=ids[-5]), Page(limit=40)):
             assert await watched.page(reader, page) == watched.stored(reader, page)
             assert watched.homes._homes[reader].ids.tolist() == ids[-5:]
-
-    watched(store, body)
-
-
-@pytest.mark.parametrize("has_boosts", [False, True])
-def test_a_poll_and_a_short_page_take_few_entries_and_a_longer_page_is_merged_again(
-    store: Store, has_boosts: bool
-) -> None:
-    async def body(watched: Watched) -> None:
-        reader = store.person()
-        ids = [store.post(reader) for _ in range(70)]
-        if has_boosts:
-            ids += [boost(store, reader, ids[at]) for at in (68, 3)]
-        await watched.homes.load_recent(rest=0)
-        for first in (Page(limit=5), Page(limit=20, since_id=ids[-4])):
-            watched.homes.apply(FollowedTagsChanged(reader))
-            assert await watched.page(reader, first) == watched.stored(reader, first)
-            home = watched.homes._homes[reader]
-            assert (len(home.ids), home.is_shallow) == (first.limit + REPEAT_ENTRIES, True)
-            later = [store.post(reader)]
-            for page in (Page(limit=20, since_id=ids[-2]), Page(limit=20, since_id=later[0]), first):
-                assert await watched.page(reader, page) == watched.stored(reader, page)
-            assert watched.homes._homes[reader] is home
-            for page in (Page(limit=5, max_id=ids[20]), Page(limit=40), first):
-                assert await watched.page(reader, page) == watched.stored(reader, page)
-            assert len(watched.homes._homes[reader].ids) > LEAST_IDS - REPEAT_ENTRIES
 
     watched(store, body)
 

@@ -7,16 +7,16 @@ import random
 
 import pytest
 
-from stormpetrel.model.event import PostCreated, PostDeleted, PostEdited
+from stormpetrel.model.event import FollowedTagsChanged, PostCreated, PostDeleted, PostEdited
 from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.moderation import COMMAND_LINE
 from stormpetrel.model.page import Page
-from stormpetrel.model.timeline import FollowedAccounts, HomeFilter, RecentPost
+from stormpetrel.model.timeline import REPEAT_ENTRIES, FollowedAccounts, HomeFilter, RecentPost
 from stormpetrel.readers import home
 from stormpetrel.readers import recent as module
 from stormpetrel.readers.recent import RecentPosts
 from stormpetrel.rules import moderation, posts
-from tests.community import follow
+from tests.community import boost, follow
 from tests.readers.watched import Watched, watched
 from tests.store import Store
 
@@ -271,6 +271,32 @@ def test_a_home_is_merged_for_a_short_page_and_read_again_for_a_longer_one(
         assert await watched.page(reader, long) == ids[::-1]
         assert await watched.page(reader, short) == ids[:-6:-1]
         assert watched.database.reads == reads
+
+    watched(store, body)
+
+
+@pytest.mark.parametrize("has_boosts", [False, True])
+def test_a_poll_and_a_short_page_take_few_entries_and_a_longer_page_is_merged_again(
+    store: Store, has_boosts: bool
+) -> None:
+    async def body(watched: Watched) -> None:
+        reader = store.person()
+        ids = [store.post(reader) for _ in range(70)]
+        if has_boosts:
+            ids += [boost(store, reader, ids[at]) for at in (68, 3)]
+        await watched.homes.load_recent(rest=0)
+        for first in (Page(limit=5), Page(limit=20, since_id=ids[-4])):
+            watched.homes.apply(FollowedTagsChanged(reader))
+            assert await watched.page(reader, first) == watched.stored(reader, first)
+            short = watched.homes._homes[reader]
+            assert (len(short.ids), short.is_shallow) == (first.limit + REPEAT_ENTRIES, True)
+            later = [store.post(reader)]
+            for page in (Page(limit=20, since_id=ids[-2]), Page(limit=20, since_id=later[0]), first):
+                assert await watched.page(reader, page) == watched.stored(reader, page)
+            assert watched.homes._homes[reader] is short
+            for page in (Page(limit=5, max_id=ids[20]), Page(limit=40), first):
+                assert await watched.page(reader, page) == watched.stored(reader, page)
+            assert len(watched.homes._homes[reader].ids) > home.LEAST_IDS - REPEAT_ENTRIES
 
     watched(store, body)
 

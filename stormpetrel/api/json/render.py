@@ -40,10 +40,8 @@ from stormpetrel.storage.engine.database import Database
 HALF_CACHE_BYTES = 16 * 1024 * 1024
 """Size of one half of the table of posts in bytes; the table of accounts has a quarter of it: at most 40 MiB
 per worker, about 20,000 posts. Most posts of a home timeline of 20 are also read by other accounts."""
-MAX_NEW = 64
-"""New posts that are remembered until they are read."""
-READ_AHEAD = 16
-"""So many of them are read with a post or an account that a request needs."""
+MAX_NEW, READ_AHEAD = 64, 16
+"""New posts that are remembered until they are read, and how many are read with what a request needs."""
 ENTRY_BYTES = 300
 """Size of an entry without its text (tuple, bytes objects, slot in the dict), measured with tracemalloc."""
 
