@@ -71,6 +71,9 @@ def one_run(directory: Path, workers: int) -> dict[str, Any]:
         start_s = time.monotonic() - begun_at_s
         for _ in range(workers * 10):
             answers(url)
+        # The watch starts last: then all processes are there.
+        while not answers(f"http://127.0.0.1:{environ['STORMPETREL_STATUS_PORT']}/health"):
+            time.sleep(0.01)
         pids = descendants(process.pid)
         before_s = sum(map(cpu_s, pids))
         time.sleep(SETTLE_S)

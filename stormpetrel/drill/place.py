@@ -69,7 +69,7 @@ class Place:
         return sum(self._seen_cpu_s.values())
 
     def start(self) -> None:
-        """Start the instance and return when it answers. Raise PlaceFailed if it does not."""
+        """Start the instance and return when its web role answers. Raise PlaceFailed if it does not."""
         with open(self.directory / "serve.log", "ab") as output:
             self._process = subprocess.Popen(
                 [*self.command],
@@ -81,18 +81,22 @@ class Place:
                 # Its own group: Ctrl-C is for the drill, and no process may outlive a killed supervisor.
                 start_new_session=True,
             )
+        self.wait_until_answers(self.web)
+
+    def wait_until_answers(self, address: Address) -> None:
+        """Return when the role at `address` answers. Raise PlaceFailed if it does not."""
         deadline_s = time.monotonic() + START_TIMEOUT_S
-        while not self._answers():
-            if self._process.poll() is not None:
+        while not self._answers(address):
+            if self._process is None or self._process.poll() is not None:
                 raise PlaceFailed(f"the instance stopped during start-up: {self.last_words()}")
             if time.monotonic() > deadline_s:
                 raise PlaceFailed(f"the instance does not answer: {self.last_words()}")
             time.sleep(0.05)
 
-    def _answers(self) -> bool:
+    def _answers(self, address: Address) -> bool:
         budget = TrafficBudget.of(connections=1, seconds=10)
         with contextlib.suppress(OSError):
-            sock, _ = start_socket(self.web, source="", budget=budget)
+            sock, _ = start_socket(address, source="", budget=budget)
             with sock:
                 sock.settimeout(5)
                 sock.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -190,6 +194,8 @@ def running(
         )
         try:
             place.start()
+            # The watch starts last. Then each role has a process, to be counted and killed.
+            place.wait_until_answers(place.status)
             yield place
         finally:
             place.stop()
