@@ -167,7 +167,7 @@ def _serve(config: Config, roles: list[str], web: WebWorker | None) -> None:
         heavy=HeavyHub(workers),
         secret=secret_bytes,
     )
-    children = [_child(opened, name, web) for name in listeners]
+    children = [_child(opened, name, roles, web) for name in listeners]
     if workers:
         children.append(
             Child(
@@ -239,26 +239,31 @@ def _listen(config: Config, roles: list[str]) -> tuple[Config, dict[str, socket.
     return config, listeners
 
 
-def _child(opened: _Opened, name: str, web: WebWorker | None) -> Child:
+def _child(opened: _Opened, name: str, roles: list[str], web: WebWorker | None) -> Child:
     role = name.partition("-")[0]
-
-    def run() -> Callable[..., Awaitable[None]]:
-        if role == "web" and web is not None:
-            return web
-        found: Callable[..., Awaitable[None]] = importlib.import_module(f"stormpetrel.{MODULES[role]}").run
-        return found
+    # The others together: after a fork, an import copies pages that the processes share.
+    loaded = [role] if role == "web" else [each for each in roles if each != "web"]
 
     def load() -> None:
-        run()
+        for each in loaded:
+            _run_of(each, web)
         # Imported modules stay for ever: keep the collector from scanning them, which would copy their pages.
         gc.freeze()
 
     return Child(
         name,
-        main=lambda: _role_main(opened, name, run()),
+        main=lambda: _role_main(opened, name, _run_of(role, web)),
         on_death=lambda: opened.bus.announce_death(name),
         load=load,
     )
+
+
+def _run_of(role: str, web: WebWorker | None) -> Callable[..., Awaitable[None]]:
+    """Return the role's `run`; import its module if it is the first call."""
+    if role == "web" and web is not None:
+        return web
+    found: Callable[..., Awaitable[None]] = importlib.import_module(f"stormpetrel.{MODULES[role]}").run
+    return found
 
 
 def _role_main(opened: _Opened, name: str, run: Callable[..., Awaitable[None]]) -> None:
