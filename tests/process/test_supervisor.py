@@ -150,4 +150,5 @@ except ImportError as error:
     print(error, first.pid)
 """
     )
-    assert done.stdout == "a file is missing 0\n"
+    # The first one may still print its last words before it is killed.
+    assert done.stdout.splitlines()[-1] == "a file is missing 0"
