@@ -168,7 +168,9 @@ def postgresql_url(postgresql_admin: Callable[[str], str], postgresql_template: 
 def _postgresql_database(admin: Callable[[str], str], template: str) -> Iterator[str]:
     name = f"test_{secrets.token_hex(8)}"
     connection = _administration(admin("postgres"))
-    connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+    # From 15 on, PostgreSQL writes each page into its log instead, which takes half as much CPU time again.
+    strategy = "STRATEGY file_copy" if connection.info.server_version >= 150_000 else ""
+    connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} {strategy}".encode())
     yield admin(name)
     connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
