@@ -6,7 +6,9 @@ from typing import Any
 
 # Long enough for a busy machine. A wait ends with its condition, so this costs time only in a failure.
 PATIENCE_S = 30.0
-LOOK_EVERY_S = 0.01
+LOOK_EVERY_S, LOOK_AT_LEAST_EVERY_S = 0.01, 0.1
+"""The pause between looks: a tenth of the wait so far, within these limits. Most looks are requests, and a hundred
+each second took much of the CPU time that the server needed for what the test waits for."""
 
 
 def eventually(
@@ -16,8 +18,9 @@ def eventually(
 
     Raise AssertionError with the last value after `within_s` seconds.
     """
-    deadline_s = time.monotonic() + within_s
+    begun_at_s = time.monotonic()
     while not is_so(value := get()):
-        assert time.monotonic() < deadline_s, value
-        time.sleep(LOOK_EVERY_S)
+        waited_s = time.monotonic() - begun_at_s
+        assert waited_s < within_s, value
+        time.sleep(min(max(LOOK_EVERY_S, waited_s / 10), LOOK_AT_LEAST_EVERY_S))
     return value
