@@ -5,7 +5,7 @@
 A door is a way for input to come in: the address, a header, a form, JSON, multipart, chunks, WebSocket
 frames, texts of posts and profiles, every route. For each door, texts made of fragments are tried at the
 largest size that it accepts; the most expensive are varied for some rounds. CPU time of the loop's thread,
-the best of three; the cost per byte excludes the cost of a small input by the same door. Ceilings: 5 ms at
+the best of three; the cost per byte excludes the cost of a small input by the same door. Ceilings: 3 ms at
 once, 50 ns a byte.
 """
 
@@ -24,9 +24,9 @@ from doors import Door, doors, routes
 from loop_meter import Measured, Spent, measured_worker
 from machine import calibration_s
 
-AT_ONCE_S = 0.005
+AT_ONCE_S = 0.003
 A_BYTE_S = 50e-9
-MATTERS_S = 0.001
+MATTERS_S = 0.0005
 
 FRAGMENTS = [
     b"%",
@@ -156,7 +156,7 @@ class Found:
 
     @property
     def is_over(self) -> bool:
-        """Return True if a ceiling is exceeded; bytes that cost at most 1 ms in total are not judged."""
+        """Return True if a ceiling is exceeded; bytes that cost at most 0.5 ms in total are not judged."""
         return self.at_once_s > AT_ONCE_S or (
             self.a_byte_s * self.sent_bytes > MATTERS_S and self.a_byte_s > A_BYTE_S
         )

@@ -46,6 +46,8 @@ from stormpetrel.shield.cookies import without_prefix
 from stormpetrel.shield.percent import MAX_PARAMETERS, is_readable, unquoted
 
 MAX_URL_BYTES = 8192
+MAX_PATH_BYTES = 2048
+"""The part before the query. The longest path that exists is a hashtag of 100 encoded letters, 1,200 bytes."""
 MAX_HEADERS = 100
 """Each header costs a call. Apache accepts 100 too; browsers and proxies together send about 40."""
 MAX_BLANK_BYTES = 16
@@ -301,7 +303,13 @@ class RequestParser:
         facts = self._facts
         method = engine.get_method().decode("ascii")
         version = engine.get_http_version()
-        target = _target(method, self._url)
+        url = self._url
+        if len(url) > MAX_PATH_BYTES and b"?" not in url[: MAX_PATH_BYTES + 1]:
+            # Before it is decoded; the path alone tells in which format the refusal is.
+            self._fail(URL_TOO_LONG)
+            target: tuple[bytes, str, bytes] | None = (url, "", b"")
+        else:
+            target = _target(method, url)
         self.message = message = RequestMessage(
             method, version, self._headers, facts, target or (b"", "", b"")
         )

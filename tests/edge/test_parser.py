@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from stormpetrel.edge.parser import BETWEEN, MAX_CHUNKED_CUTS, RequestParser
+from stormpetrel.edge.parser import BETWEEN, MAX_CHUNKED_CUTS, MAX_PATH_BYTES, RequestParser
 from stormpetrel.shield.percent import MAX_BROKEN_ESCAPES, MAX_PARAMETERS
 from tests.edge.parser_fuzz import (
     CORPUS,
@@ -98,6 +98,21 @@ def test_a_query_that_the_application_would_not_read_is_refused_at_its_head(
     query: bytes, events: list[str]
 ) -> None:
     data = b"GET /?%b HTTP/1.1\r\nHost: a\r\n\r\n" % query
+    assert [event[0] for event in events_of([data])] == events
+
+
+@pytest.mark.parametrize(
+    ("target", "events"),
+    [
+        (b"/" * MAX_PATH_BYTES, ["head", "end"]),
+        (b"/" * MAX_PATH_BYTES + b"?" + b"a" * 5_000, ["head", "end"]),
+        (b"/" * (MAX_PATH_BYTES + 1), ["refused"]),
+        (b"/" * (MAX_PATH_BYTES + 1) + b"?a", ["refused"]),
+        (b"/%41" * MAX_PATH_BYTES, ["refused"]),
+    ],
+)
+def test_a_path_that_is_longer_than_any_that_exists_is_refused(target: bytes, events: list[str]) -> None:
+    data = b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % target
     assert [event[0] for event in events_of([data])] == events
 
 
