@@ -36,6 +36,8 @@ class VectorRule:
 
     `times`: the feature with the part of the rate that counts. `less`: a rate that explains as much of it. `needs`:
     further conditions. `within`: names that explain it too, unless it holds at least `alone` of the surplus.
+    `beside`: names of attacks by few senders, which explain it too, unless it comes from MANY_NETWORKS or more.
+    `most_networks`: from more networks it is something else.
     """
 
     name: str
@@ -46,6 +48,8 @@ class VectorRule:
     needs: tuple[Need, ...] = ()
     within: tuple[str, ...] = ()
     alone: float = 0.4
+    beside: tuple[str, ...] = ()
+    most_networks: float = float("inf")
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -54,6 +58,9 @@ class VectorRule:
         return (*self.of, *(name for name in more if name))
 
 
+FEW_NETWORKS = 80.0
+"""Slow connections behind a proxy reach the server as bursts of requests: of 22 networks in the first second, of 120
+in ten. 50 steady senders are 50 to 54 by the estimate."""
 RULES = (
     VectorRule(name="provocation", of=("claims",), share=0.08),
     VectorRule(name="expensive_bodies", of=("bodies",), share=0.05, less="slow_bodies"),
@@ -83,9 +90,24 @@ RULES = (
         within=("provocation", "feeds_and_search"),
     ),
     VectorRule(name="shared_addresses", of=("shared",), share=0.1, within=("provocation",)),
-    VectorRule(name="few_sources", of=("few",), share=0.1, within=("provocation",)),
-    VectorRule(name="expensive_reads", of=("expensive",), share=0.1, within=("provocation",)),
-    VectorRule(name="expensive_reads", of=("search",), share=0.1, within=("feeds_and_search",), alone=1.1),
+    VectorRule(
+        name="few_sources", of=("few",), share=0.1, within=("provocation",), most_networks=FEW_NETWORKS
+    ),
+    VectorRule(
+        name="expensive_reads",
+        of=("expensive",),
+        share=0.1,
+        within=("provocation",),
+        beside=("few_sources", "shared_addresses"),
+    ),
+    VectorRule(
+        name="expensive_reads",
+        of=("search",),
+        share=0.1,
+        within=("feeds_and_search",),
+        alone=1.1,
+        beside=("few_sources", "shared_addresses"),
+    ),
     VectorRule(
         name="page_flood",
         of=("pages",),
@@ -100,7 +122,11 @@ RULES = (
     VectorRule(name="slow_connections", of=("slow",), share=0.0),
     VectorRule(name="sms_pumping", of=("texts_new",), share=0.0),
 )
-"""The table. A rule may be within those above it only."""
+"""The table. A rule may be within and beside those above it only."""
+MANY_NETWORKS = 120.0
+"""A sender is only called heavy after some requests, and in an overload few of its requests are read. So a part of an
+attack by few senders looks like light ones: of 6 to 49 networks by the estimate, where reads of an attack from
+everywhere are of 106 in its first second and 500 in ten."""
 ALIKE_BITS = 0.02
 """Mixes with a smaller divergence are the same, apart from chance."""
 STRONG = 2.0
@@ -109,7 +135,9 @@ STRONG = 2.0
 
 def explaining(names: Collection[str]) -> tuple[VectorRule, ...]:
     """Return the rules whose rates belong to an attack by these means: their own, and those within them."""
-    return tuple(rule for rule in RULES if rule.name in names or any(one in names for one in rule.within))
+    return tuple(
+        rule for rule in RULES if rule.name in names or any(one in names for one in rule.within + rule.beside)
+    )
 
 
 def surplus(seen: Measures, usual: Usual) -> float:
@@ -131,6 +159,11 @@ def named_vectors(seen: Measures, usual: Usual) -> tuple[NamedVector, ...]:
         if share < rule.share or not all(need.is_met(seen) for need in rule.needs):
             continue
         if share < rule.alone and any(name in found for name in rule.within):
+            continue
+        networks = max(seen.networks.get(name, 0.0) for name in rule.of)
+        if networks > rule.most_networks or (
+            networks < MANY_NETWORKS and any(name in found for name in rule.beside)
+        ):
             continue
         before = found.get(rule.name)
         more = () if before is None else before.evidence
@@ -178,6 +211,8 @@ def _unexplained(seen: Measures, usual: Usual) -> float:
     """Return the requests per second above the usual that look like a program's, and that no rule knows."""
     rest = sum(usual.excess(seen, name) for name in ("others", "pipelined", "malformed"))
     rest *= max(seen.features.get("other_programs", 0.0), 1.0 if usual.excess(seen, "malformed") else 0.0)
+    # Senders of very many requests are programs too, also if they are not few.
+    rest += usual.excess(seen, "few")
     return rest + usual.excess(seen, "files") * seen.features.get("file_programs", 0.0)
 
 

@@ -130,7 +130,7 @@ def _amounts(
         if rest:
             people[name] = rest
     if UNKNOWN_VECTOR in names:
-        for name in ("pipelined", "malformed"):
+        for name in ("pipelined", "malformed", "few"):
             hostile_of[name] = usual.surplus(seen, name)
     return sum(hostile_of.values()), people
 

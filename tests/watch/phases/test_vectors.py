@@ -7,8 +7,10 @@ from random import Random
 import pytest
 
 from stormpetrel.model.attack import UNKNOWN_VECTOR, VECTORS
-from stormpetrel.watch.phases.measures import figures, mean
+from stormpetrel.shield import evidence as e
+from stormpetrel.watch.phases.measures import Measures, figures, mean
 from stormpetrel.watch.phases.vectors import RULES, named_vectors
+from stormpetrel.watch.phases.verdict import find
 from tests.watch.phases import traffic
 from tests.watch.phases.traffic import learnt, seconds_of
 
@@ -89,7 +91,62 @@ def test_every_measure_that_a_rule_reads_is_measured() -> None:
     assert {name for rule in RULES for name in rule.measures} <= measured
     # A rule is within rules above it only.
     names = [rule.name for rule in RULES]
-    assert all(names.index(one) < place for place, rule in enumerate(RULES) for one in rule.within)
+    assert all(
+        names.index(one) < place for place, rule in enumerate(RULES) for one in rule.within + rule.beside
+    )
+
+
+def few_slowed_senders(rng):
+    """Return a request of 50 senders, of which most are slowed so much that they are not heavy."""
+    number = rng.choice((0, 1, 2, rng.randrange(50)))
+    return traffic.asked(e.DEEP, e.NEW_NETWORK, e.BROWSER, address=30_000 + number * 300)
+
+
+def test_senders_of_a_flood_from_few_sources_that_are_slowed_are_no_expensive_reads_from_many() -> None:
+    for seed in range(5):
+        assert names(seed, [(few_slowed_senders, 150)]) == {"few_sources"}
+        # Of thousands of networks they are another attack.
+        assert names(seed, [(few_slowed_senders, 150), (wide_reads, 150)]) == {
+            "few_sources",
+            "expensive_reads",
+        }
+
+
+def recorded(networks, **rates):
+    """Return the measures of a second of a drill, by cohort."""
+    return Measures(60.0, rates, {}, dict(rates), sampled=300, networks=networks)
+
+
+def named_in(seen):
+    _, usual = learnt(Random(1))
+    return {one.name for one in named_vectors(seen, usual)}
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        # The first second of A3, and one after its end, when the rest in the queue was read.
+        recorded({"few": 6.0, "expensive": 49.0, "members": 9.0}, few=34.0, expensive=102.9, members=56.9),
+        recorded({"few": 50.0, "expensive": 32.0, "members": 8.0}, few=78.5, expensive=92.8, members=42.8),
+        recorded({"few": 50.0, "expensive": 6.0, "members": 7.0}, few=1450.6, members=46.6, malformed=45.6),
+    ],
+)
+def test_recorded_seconds_of_an_attack_from_fifty_networks_are_of_few_sources_alone(seen) -> None:
+    assert named_in(seen) == {"few_sources"}
+
+
+@pytest.mark.parametrize(
+    ("networks", "few", "pages"), [(93.0, 3336.6, 14.8), (123.0, 1436.5, 45.5), (125.0, 2797.9, 119.0)]
+)
+def test_recorded_seconds_of_slow_connections_behind_nginx_have_no_wrong_name(networks, few, pages) -> None:
+    seen = recorded({"few": networks, "pages": 34.0}, few=few, pages=pages, members=43.6, malformed=25.7)
+    assert named_in(seen) == {UNKNOWN_VECTOR}
+    _, usual = learnt(Random(1))
+    assert find(seen, usual).verdict == "attack"
+
+
+def wide_reads(rng):
+    return traffic.asked(e.DEEP, e.NEW_NETWORK, e.BROWSER, address=40_000 + rng.randrange(5_000) * 250)
 
 
 def test_calm_and_a_crowd_have_no_vectors() -> None:
