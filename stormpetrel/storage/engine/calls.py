@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from stormpetrel.errors import Busy
@@ -85,9 +85,9 @@ class Completions:
 
 
 class WriteCall:
-    """A waiting write, ordered by urgency (0 first), then by arrival."""
+    """A waiting write, ordered by urgency (0 first), then by arrival. `is_apart`: not to be done with others."""
 
-    __slots__ = ("args", "deadline_at_s", "entered_at_s", "fn", "future", "kwargs", "order")
+    __slots__ = ("args", "deadline_at_s", "entered_at_s", "fn", "future", "is_apart", "kwargs", "order")
 
     def __init__(
         self,
@@ -100,6 +100,7 @@ class WriteCall:
     ) -> None:
         self.entered_at_s = time.monotonic()
         self.fn = fn
+        self.is_apart = False
         self.args = args
         self.kwargs = kwargs
         self.future = future
@@ -138,6 +139,12 @@ class WriteQueue:
             call = WriteCall(fn, args, kwargs, future, (urgency, next(self._count)), deadline_at_s)
             heapq.heappush(self._heap, call)
             self._ready.notify()
+
+    def put_back(self, calls: Iterable[WriteCall]) -> None:
+        """Add calls that were taken and not run to their old places, also if the queue is full or closed."""
+        with self._ready:
+            for call in calls:
+                heapq.heappush(self._heap, call)
 
     def get(self, *, wait: bool) -> WriteCall | None:
         """Return the most urgent call; None if there is none and `wait` is off, or if the queue is closed."""

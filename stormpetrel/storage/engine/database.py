@@ -376,6 +376,7 @@ class Database:
             ids=self._ids,
             next_call=self._next_call,
             is_waiting=self._writes.__len__,
+            put_back=self._writes.put_back,
             completions=self._completions,
             keep_slot=self._keep_slot,
         ).run()

@@ -5,13 +5,14 @@ the group is flushed, which flushes all before it. A transaction of its own for 
 and its failure changes no other call.
 
 Calls that can be done together (together.py: plain posts) are one transaction, which locks rows only at its end. If
-it fails, or waits too long for a lock, it is undone, and each of its calls gets a transaction of its own.
+it fails, or waits too long for a lock, it is undone. Each call that it does not do waits again at its old place, and
+gets a transaction of its own.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from stormpetrel.errors import Busy, OutcomeUnknown
@@ -41,7 +42,8 @@ class _Held(NamedTuple):
 class PostgresqlWriter:
     """Runs the writes of a process until the store closes. `run` is the writer thread.
 
-    `is_waiting` returns how many calls wait; `keep_slot` renews the slot of ids after the server was away.
+    `is_waiting` returns how many calls wait; `put_back` lets calls wait again at their old places; `keep_slot` renews
+    the slot of ids after the server was away.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class PostgresqlWriter:
         ids: IdMaker,
         next_call: NextCall,
         is_waiting: Callable[[], int],
+        put_back: Callable[[Sequence[WriteCall]], None],
         completions: Completions,
         keep_slot: Callable[[], None],
     ) -> None:
@@ -60,6 +63,7 @@ class PostgresqlWriter:
         self._ids = ids
         self._next_call = next_call
         self._is_waiting = is_waiting
+        self._put_back = put_back
         self._completions = completions
         self._keep_slot = keep_slot
         # Of the present group: answers that may be given, and those that wait for a flush.
@@ -75,7 +79,9 @@ class PostgresqlWriter:
     def _group(self, first: WriteCall) -> list[Outcome]:
         """Run `first` and other waiting calls; return all answers once the changes are durable."""
         self._answers = []
-        group = CallGroup(first, next_call=self._next_call, is_waiting=self._is_waiting)
+        group = CallGroup(
+            first, next_call=self._next_call, is_waiting=self._is_waiting, put_back=self._put_back
+        )
         while calls := group.take():
             if len(calls) == 1:
                 self._answer(calls[0], group)
@@ -114,13 +120,14 @@ class PostgresqlWriter:
             self._run_together(calls, group)
         except Exception as error:
             connection = self._connection
+            failed = [call for call in calls if not call.is_apart]
             if isinstance(error, OutcomeUnknown) or (connection.raw.closed and connection.is_begun):
                 refused = for_caller(error, None)
-                self._answers += [(call.future, None, refused, []) for call in calls]
+                self._answers += [(call.future, None, refused, []) for call in failed]
             else:
                 # One of them is the cause, and its own transaction tells which.
-                log.info("%d writes failed together, and run one by one: %s", len(calls), error)
-                group.put_apart(calls)
+                log.info("%d writes failed together, and run one by one: %s", len(failed), error)
+                group.put_apart(failed)
 
     def _run(self, call: WriteCall, group: CallGroup) -> None:
         """Run a call in a transaction and commit it. Raise its error, with nothing changed."""
@@ -151,11 +158,11 @@ class PostgresqlWriter:
             else:
                 # All events are published before the first answer.
                 answers.append((call.future, result, None, [] if answers else connection.events))
+        group.put_apart(apart)
         if answers:
-            self._end(answers, is_flushed=not (apart or group.has_more))
+            self._end(answers, is_flushed=not group.has_more)
         else:
             connection.rollback()
-        group.put_apart(apart)
 
     def _begin(self) -> PostgresqlConnection:
         """Begin a transaction, on a new connection if the old one ended."""

@@ -44,7 +44,10 @@ def group_of(*fns: Any) -> tuple[CallGroup, deque[WriteCall]]:
         assert not wait
         return calls.popleft() if calls else None
 
-    return CallGroup(first, next_call=next_call, is_waiting=calls.__len__), calls
+    def put_back(again: Sequence[WriteCall]) -> None:
+        calls.extendleft(reversed(again))
+
+    return CallGroup(first, next_call=next_call, is_waiting=calls.__len__, put_back=put_back), calls
 
 
 def numbers(calls: list[WriteCall]) -> list[int]:
@@ -70,6 +73,20 @@ def test_calls_that_were_put_apart_come_next_each_alone() -> None:
     assert group.has_more
     assert [numbers(group.take()) for _ in range(4)] == [[1], [2], [3], []]
     assert not group.has_more
+
+
+def test_calls_that_were_put_apart_are_left_to_the_next_group_at_the_limits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine_group, "GROUP_CALLS", 4)
+    group, waiting = group_of(plain, plain, plain, other, plain)
+    calls = group.take()
+    assert numbers(calls) == [0, 1, 2]
+    group.put_apart(calls[1:])
+    assert not group.has_more
+    assert group.take() == []
+    # The call behind them did not overtake them.
+    assert numbers(list(waiting)) == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(("limit", "value"), [("GROUP_CALLS", 3), ("GROUP_S", 0.0)])

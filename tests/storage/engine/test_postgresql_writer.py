@@ -14,6 +14,7 @@ import pytest
 from stormpetrel.errors import Busy, EnvironmentFailure, Forbidden, Invalid
 from stormpetrel.model.event import AccountChanged
 from stormpetrel.model.ids import IdMaker
+from stormpetrel.storage.engine import group
 from stormpetrel.storage.engine.calls import Completions, WriteCall
 from stormpetrel.storage.engine.connection import Connection, PostgresqlConnection
 from stormpetrel.storage.engine.database import Database
@@ -132,6 +133,40 @@ def test_writes_done_together_do_not_wait_long_for_the_lock_of_one(postgresql_ur
     assert isinstance(answered[1], Busy)
     assert answered[2] == 3
     assert ids_at(postgresql_url) == [1, 2, 3, 4]
+
+
+def test_writes_that_were_put_apart_delay_no_earlier_answer_and_no_urgent_write(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group, "GROUP_CALLS", 4)
+    begun, go_on = threading.Event(), threading.Event()
+    order: list[int] = []
+
+    @together(lambda connection, calls: [APART for _ in calls])
+    def add_apart(connection: Connection, *, note_id: int) -> int:
+        order.append(note_id)
+        if note_id == 4:
+            begun.set()
+            assert go_on.wait(10)
+        return add(connection, note_id=note_id)
+
+    async def body(database: Database) -> None:
+        start = threading.Event()
+        held = asyncio.ensure_future(database.write(lambda connection: start.wait(10)))
+        writes = [asyncio.ensure_future(database.write(add_apart, note_id=number)) for number in range(6)]
+        await asyncio.sleep(0)
+        start.set()
+        assert await held
+        # The next group waits in its first write, and those of the group before are answered.
+        assert await asyncio.gather(*writes[:4]) == [0, 1, 2, 3]
+        assert await asyncio.to_thread(begun.wait, 10)
+        urgent = asyncio.ensure_future(database.write_as(0, 10.0, add_apart, note_id=100))
+        await asyncio.sleep(0)
+        go_on.set()
+        assert await asyncio.gather(*writes[4:], urgent) == [4, 5, 100]
+
+    run(postgresql_url, body)
+    assert order == [0, 1, 2, 3, 4, 100, 5]
 
 
 @pytest.mark.parametrize("fate", ["answer", "request"])
@@ -277,6 +312,7 @@ def test_a_write_on_a_new_connection_waits_until_the_process_has_its_slot_of_ids
             ids=IdMaker(0),
             next_call=lambda *, wait: next(waiting),
             is_waiting=lambda: 0,
+            put_back=lambda calls: None,
             completions=Completions(loop, lambda events: None),
             keep_slot=keep_slot,
         )
