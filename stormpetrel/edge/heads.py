@@ -7,7 +7,6 @@ parser between two messages, to the parser's result. The same bytes in the same 
 from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
-from operator import itemgetter
 
 from stormpetrel.audience.visitor import HeadFacts
 from stormpetrel.edge.senders import Sender
@@ -40,11 +39,16 @@ def hot_key(facts: PathFacts, path: bytes, query: bytes) -> bytes | None:
         return None
     if not kept:
         return path
-    # The order of values with the same name matters.
-    kept.sort(key=itemgetter(0))
+    # The order of values with the same name matters, and so does that of `any=x` and `any[]=y`.
+    kept.sort(key=_field)
     if len(query) > MAX_KEPT_BYTES and sum(len(name) + len(value) for name, value in kept) > MAX_KEPT_BYTES:
         return None
     return path + b"?" + joined(kept)
+
+
+def _field(pair: tuple[bytes, bytes]) -> bytes:
+    """Return the name of a parameter up to its brackets: of the field that it gives a value."""
+    return pair[0].partition(b"[")[0]
 
 
 class Head:

@@ -8,11 +8,12 @@ from urllib.parse import quote
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stormpetrel.api.routes import SOCKETS
 from stormpetrel.edge.heads import MAX_KEPT_BYTES, hot_key
+from stormpetrel.errors import Refusal
 from stormpetrel.http.parameters import struct
 from stormpetrel.http.request import Request, _pairs
 from stormpetrel.http.response import Response
@@ -36,7 +37,7 @@ from stormpetrel.shield.paths import (
     PathTable,
     is_deep,
 )
-from stormpetrel.shield.percent import MAX_PARAMETERS
+from stormpetrel.shield.percent import MAX_PARAMETERS, pairs
 
 
 async def handler(request: Request) -> Response:
@@ -59,7 +60,7 @@ ROUTER = Router(
         route("/@{name}", hot=("max_id",)),
         route("/@{name}/feed.atom"),
         route("/@{name}/{id}"),
-        route("/tags/{name}", hot=("max_id", "min_id", "any[]")),
+        route("/tags/{name}", hot=("max_id", "min_id", "any[]", "limit")),
     ]
 )
 
@@ -163,6 +164,37 @@ def test_the_order_of_parameters_makes_no_difference() -> None:
 
 def test_of_one_name_the_order_counts_as_it_does_in_the_answer() -> None:
     assert key_of(b"/@a", b"max_id=1&max_id=2") != key_of(b"/@a", b"max_id=2&max_id=1")
+
+
+_FORMS = ["any", "an%79", "any[]", "any[0]", "any[00]", "any[1]", "limit", "limit[]", "x"]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(_FORMS), st.sampled_from("12")), max_size=4).flatmap(
+        lambda one: st.tuples(st.just(one), st.permutations(one))
+    )
+)
+@example(([("any", "1"), ("any[]", "2")], [("any[]", "2"), ("any", "1")]))
+def test_queries_that_share_an_answer_mean_the_same_to_the_application(
+    queries: tuple[list[tuple[str, str]], list[tuple[str, str]]],
+) -> None:
+    first, second = ("&".join(f"{name}={value}" for name, value in one).encode() for one in queries)
+    if key_of(b"/tags/a", first) == key_of(b"/tags/a", second):
+        assert asked_for(first) == asked_for(second)
+
+
+class TagQuery(msgspec.Struct):
+    any: list[str] = []
+    limit: int = 20
+
+
+def asked_for(query: bytes) -> TagQuery | str:
+    """Return the values that the application reads, or its refusal."""
+    found = pairs(query, most=MAX_PARAMETERS)
+    try:
+        return struct(TagQuery, [(name.decode(), value.decode()) for name, value in found])
+    except Refusal as refusal:
+        return refusal.safe_text
 
 
 def test_a_parameter_cannot_hide_behind_many_others() -> None:
