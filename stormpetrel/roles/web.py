@@ -247,7 +247,7 @@ def _reporter(name: str, config: Config, worker: EdgeWorker, hub: Hub) -> Report
         name=name,
         data_dir=config.data_dir,
         # The edge does not know whose a stream is.
-        report=lambda: replace(worker.shield_report(), member_streams=hub.listeners.members),
+        report=lambda: replace(worker.shield_report(), streaming_members=hub.listeners.members),
         direct=worker.direct,
         look=look,
     )

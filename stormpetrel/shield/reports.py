@@ -95,13 +95,13 @@ class WorkerReport:
     policy line, including the edge's own. `known`: `channels` of the classes K0 to K2 alone, of clients from
     before the attack, also with FAILED and EXCESS. `known_applications`: the same by application, in the channel
     `apps`. `held`: clients of `known` by channel that were refused, and wait as long as they were asked to.
-    `member_streams`: open streams of accounts, now. `pages`: answers from memory by path, the MAX_PAGES hottest.
-    `waiting`: how many requests wait now, by class. `worst_wait_s`: the longest wait for a slot in the period.
-    `loop_lag_s`: the worst lateness of the loop's tick. `writer_wait_s`: how long the write that waits longest for
-    the database's writer has waited. `overload_since_epoch_s`, `onset_epoch_s`: 0 if there is none. `prefixes`:
-    networks with credentialed activity since the last report, with the day (days since 1970). `sources`: if the
-    directions want them. `sheltered`: other networks that clients from before the attack came from since the last
-    report.
+    `streaming_members`: accounts with an open stream, now. `pages`: answers from memory by path, the MAX_PAGES
+    hottest. `waiting`: how many requests wait now, by class. `worst_wait_s`: the longest wait for a slot in the
+    period. `loop_lag_s`: the worst lateness of the loop's tick. `writer_wait_s`: how long the write that waits
+    longest for the database's writer has waited. `overload_since_epoch_s`, `onset_epoch_s`: 0 if there is none.
+    `prefixes`: networks with credentialed activity since the last report, with the day (days since 1970).
+    `sources`: if the directions want them. `sheltered`: other networks that clients from before the attack came
+    from since the last report.
     `evidence`: for naming an attack.
     """
 
@@ -128,7 +128,7 @@ class WorkerReport:
     known_applications: dict[str, dict[str, int]] = field(default_factory=dict)
     because: dict[str, int] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
-    member_streams: int = 0
+    streaming_members: int = 0
     pages: dict[str, int] = field(default_factory=dict)
     waiting: dict[str, int] = field(default_factory=dict)
     offenders: tuple[Offender, ...] = ()

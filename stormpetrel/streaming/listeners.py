@@ -59,13 +59,9 @@ class Subscription:
 
 
 class Listeners:
-    """All listeners of a worker. The size is limited by the connections that the caps and the edge allow.
-
-    `members`: the number of those with an account.
-    """
+    """All listeners of a worker. The size is limited by the connections that the caps and the edge allow."""
 
     def __init__(self, caps: StreamingConfig) -> None:
-        self.members = 0
         self._caps = caps
         self._all: set[Listener] = set()
         self._by_key: dict[Key, dict[Subscription, None]] = {}
@@ -97,7 +93,6 @@ class Listeners:
         self._counts.update(listener.counted)
         self._all.add(listener)
         if listener.reader_id is not None:
-            self.members += 1
             self._by_account.setdefault(listener.reader_id, set()).add(listener)
         return listener
 
@@ -111,11 +106,15 @@ class Listeners:
             if not self._counts[what]:
                 del self._counts[what]
         if listener.reader_id is not None:
-            self.members -= 1
             listeners = self._by_account[listener.reader_id]
             listeners.discard(listener)
             if not listeners:
                 del self._by_account[listener.reader_id]
+
+    @property
+    def members(self) -> int:
+        """Return how many accounts have a stream here. One of them may have many streams."""
+        return len(self._by_account)
 
     def subscribe(self, listener: Listener, stream: Stream) -> None:
         """Subscribe a listener to the stream. A repeated subscription has no effect. Raise TooMany."""

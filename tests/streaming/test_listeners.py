@@ -199,7 +199,7 @@ def blocked(person, other):
     return False
 
 
-def test_a_worker_reports_the_open_streams_of_members(tmp_path, sqlite_url):
+def test_a_worker_reports_the_accounts_with_open_streams(tmp_path, sqlite_url):
     settings = {"web_workers": 1, "audience_enabled": "false"}
     with prepared_instance(tmp_path, sqlite_url, **settings) as instance, contextlib.ExitStack() as stack:
         instance.start("--role", "web")
@@ -211,18 +211,22 @@ def test_a_worker_reports_the_open_streams_of_members(tmp_path, sqlite_url):
         worker.settimeout(TIMEOUT_S)
         assert decode_first(wire.receive_blocking(worker)).pid in workers(place)
 
-        def members_streams():
+        def streaming_members():
             message = decode_from_worker(wire.receive_blocking(worker))
-            return message.report.member_streams if isinstance(message, ReportMessage) else None
+            return message.report.streaming_members if isinstance(message, ReportMessage) else None
 
-        assert members_streams() == 0
+        assert streaming_members() == 0
         person = place.person()
         with (
             Events(place.base_url, "/api/v1/streaming/user", token=person.token),
             listening(place.base_url, person.token),
             Events(place.base_url, "/api/v1/streaming/public"),
         ):
-            eventually(members_streams, lambda count: count == 2)
-        eventually(members_streams, lambda count: count == 0)
+            # Two streams of one account.
+            eventually(streaming_members, lambda count: count == 1)
+            with listening(place.base_url, place.person().token):
+                eventually(streaming_members, lambda count: count == 2)
+            eventually(streaming_members, lambda count: count == 1)
+        eventually(streaming_members, lambda count: count == 0)
         worker.close()
         instance.stop()

@@ -88,7 +88,8 @@ class KnownCounts:
     """Requests of known clients in the last seconds: served well, and failed, refused or given up.
 
     `held`: those that would have failed, of clients that were refused and wait as long as they were asked to. They
-    send nothing, and still have no service. `lasting`: members' open streams, which are served without a request.
+    send nothing, and still have no service. `lasting`: accounts with open streams, which are served without a
+    request. An account may open 60 in each worker, so a count of streams would show what a few have.
     """
 
     good: int = 0
@@ -141,7 +142,7 @@ def known_counts(
     counts = tally(report.known.get(name, {}) for report in reports for name in names)
     if channel == STREAMS:
         # The requests of the last seconds are only those that opened a stream: most people opened theirs long ago.
-        lasting = sum(report.member_streams for report in newest)
+        lasting = sum(report.streaming_members for report in newest)
         return replace(counts, held=max(0, held - counts.bad), lasting=lasting)
     counts = replace(counts, held=round(held * COUNTS_S / WANTS_S))
     if counts.good + counts.bad < RARE:

@@ -154,7 +154,7 @@ def test_counts_are_never_negative(row):
 
 
 def test_people_whose_streams_are_missing_turn_live_updates_although_no_request_fails():
-    quiet = {"known": {"streaming": {"served": 1}}, "member_streams": 112}
+    quiet = {"known": {"streaming": {"served": 1}}, "streaming_members": 112}
     reports = [a_report(worker=one, sequence=number, **quiet) for number in range(3) for one in (0, 1)]
     assert known_counts("streaming", reports) == KnownCounts(good=6, bad=0, lasting=224)
     # A worker was killed: apps open their streams again, some are refused, and wait for 45 s as they were asked to.
@@ -167,7 +167,7 @@ def test_people_whose_streams_are_missing_turn_live_updates_although_no_request_
 
 def test_a_client_that_is_refused_again_counts_once_for_its_stream():
     known = {"streaming": {"served": 2, "refused": 30}}
-    counts = known_counts("streaming", [a_report(known=known, held={"streaming": 10}, member_streams=90)])
+    counts = known_counts("streaming", [a_report(known=known, held={"streaming": 10}, streaming_members=90)])
     assert counts == KnownCounts(good=2, bad=30, lasting=90)
 
 
@@ -216,5 +216,5 @@ def test_clients_that_wait_are_no_major_outage_while_the_canary_succeeds():
 
 
 def test_open_streams_do_not_speak_against_a_canary_that_gets_no_answer():
-    counts = known_counts("streaming", [a_report(member_streams=500)])
+    counts = known_counts("streaming", [a_report(streaming_members=500)])
     assert verdict(a_result("streaming", "timeout", in_row=1), counts=counts) is ChannelVerdict.NONE
