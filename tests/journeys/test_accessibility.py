@@ -245,6 +245,15 @@ def test_every_page_that_the_routes_have_is_looked_at():
         assert viewers - {"visitor"} if path in members else viewers, path
 
 
+TOUCHING = """() => {
+    const cards = [...document.querySelectorAll("main .card")].filter(card =>
+        card.getClientRects().length && !card.parentElement.closest(".card"));
+    const gap = (card, place) => card.getBoundingClientRect().top - cards[place].getBoundingClientRect().bottom;
+    return cards.slice(1).filter((card, place) => gap(card, place) < 8).map(card => card.innerText.slice(0, 40));
+}"""
+"""The beginning of each card that is nearer than 8 pixels to the card above it."""
+
+
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("viewer", ["visitor", "member", "stranger", "admin"])
 def test_axe_finds_nothing_wrong_on_any_page(browser, lived_in, axe, viewer):
@@ -256,6 +265,7 @@ def test_axe_finds_nothing_wrong_on_any_page(browser, lived_in, axe, viewer):
         if who == viewer:
             answer = page.goto(address.format_map(lived_in.values))
             assert answer.status == REFUSED.get(visit, 200), visit
+            found += [f"{visit}: touches the card above: {card}" for card in page.evaluate(TOUCHING)]
             found += judged(page, visit, rich=path in RICH)
     page.context.close()
     assert found == [], "\n".join(found)
