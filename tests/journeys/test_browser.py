@@ -237,6 +237,20 @@ def test_an_uploaded_picture_stays_round_in_notifications(browser, site):
         assert (picture["width"], picture["height"]) == (28, 28)
 
 
+def test_search_operators_are_opened_by_a_marked_line_and_none_is_broken_in_two(browser, site):
+    with person_at(browser, site, viewport=PHONE, scripts=False) as page:
+        sign_up(page, "searching")
+        page.goto("/search")
+        line = page.get_by_text("Search operators")
+        kind = "one => getComputedStyle(one).listStyleType"
+        assert line.evaluate(kind) == "disclosure-closed"
+        line.click()
+        assert line.evaluate(kind) == "disclosure-open"
+        lines = page.locator("main kbd").evaluate_all("all => all.map(one => one.getClientRects().length)")
+        assert len(lines) > 10
+        assert set(lines) == {1}
+
+
 GAPS = """() => [...document.querySelectorAll(
     "main .card + .card, main p + p.ways, main li:has(.button) + li"
 )].map(one =>
