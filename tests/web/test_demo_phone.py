@@ -135,6 +135,8 @@ def test_a_browser_shows_what_comes_back(browser, demo, scripts):
         page.get_by_label("Text to 40404").fill("what I type stays")
         page.wait_for_timeout(1500)
         assert page.get_by_label("Text to 40404").input_value() == "what I type stays"
+        times = page.locator("#texts time").all_inner_texts()
+        assert {"just now"} <= set(times) <= {"just now", "1 min ago"}
     else:
 
         def refreshed():

@@ -199,6 +199,8 @@
 
   showTimes();
   setInterval(showTimes, 30000);
+  // Another script has put new times on the page.
+  document.addEventListener("fresh", showTimes);
   all("form.compose").forEach(countIn);
   all("form[data-once]").forEach(once);
   all("[data-most]").forEach(limit);

@@ -6,6 +6,8 @@
   const began = Date.now();
   const texts = document.getElementById("texts");
 
+  // Without the times, which app.js shows as "5 min ago".
+  const words = (element) => [...element.querySelectorAll(".bubble")].map((bubble) => bubble.textContent).join("\n");
   const toEnd = () => { texts.scrollTop = texts.scrollHeight; };
 
   const look = async () => {
@@ -13,9 +15,9 @@
       if (!document.hidden) {
         const answer = await fetch(location.href, { headers: { accept: "text/html" } });
         const fresh = answer.ok && new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("texts");
-        if (fresh && fresh.children.length && fresh.textContent !== shown) {
-          shown = fresh.textContent;
+        if (fresh && fresh.children.length && words(fresh) !== words(texts)) {
           texts.replaceChildren(...fresh.children);
+          document.dispatchEvent(new Event("fresh"));
           toEnd();
         }
       }
@@ -23,7 +25,6 @@
     setTimeout(look, Date.now() - began < FAST_FOR_MS ? FAST_MS : SLOW_MS);
   };
 
-  let shown = texts.textContent;
   toEnd();
   setTimeout(look, FAST_MS);
 })();
