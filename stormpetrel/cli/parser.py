@@ -75,6 +75,9 @@ class Parser(argparse.ArgumentParser):
             kind = "command" if isinstance(action, argparse._SubParsersAction) else "value"
             choices = [str(choice) for choice in action.choices]
             near = did_you_mean(str(value), choices) or f" (there are: {', '.join(choices)})"
+            if value == "help":
+                # The nearest command, such as `shield`, would mislead; the error ends with "see … --help".
+                near = ""
             raise argparse.ArgumentError(
                 None if kind == "command" else action, f"unknown {kind} {value!r}{near}"
             )

@@ -58,6 +58,8 @@ def test_help_and_version_are_no_failure(run):
         (("user", "lst"), "unknown command 'lst' (did you mean list?) (see stormpetrel user --help)"),
         (("user", "list", "--pendin"), "unknown argument --pendin (did you mean --pending?) (see …user list --help)"),
         (("config", "--jsom=1"), "unknown argument --jsom=1 (did you mean --json?) (see stormpetrel config --help)"),
+        (("help",), "unknown command 'help' (see stormpetrel --help)"),
+        (("shield", "help"), "unknown command 'help' (see stormpetrel shield --help)"),
         (("config", "extra"), "unknown argument extra (see stormpetrel config --help)"),
         (("serve", "--role", "wep"), "argument --role: unknown value 'wep' (did you mean web?) (see …serve --help)"),
         (("seed", "--users", "many"), "argument --users: 'many' is not a whole number (see stormpetrel seed --help)"),
