@@ -90,6 +90,14 @@ def _refuse_unused(args: argparse.Namespace) -> None:
         raise SetupError(f"insight {args.action} takes no number: it lists all")
     if args.last or args.first is not None or args.last_time is not None:
         raise SetupError(f"--last, --from and --to print a report; insight {args.action} takes none of them")
+    # `publish` is about the public edition, so its name does no harm there.
+    names_edition = args.edition != "internal" and args.action != "publish"
+    if args.csv or args.markdown or args.html or names_edition:
+        raise SetupError(
+            f"--edition, --csv, --markdown and --html print a report; insight {args.action} takes none of them"
+        )
+    if args.json and args.action in ("publish", "withdraw"):
+        raise SetupError(f"insight {args.action} prints one sentence, and takes no --json")
 
 
 def _print(args: argparse.Namespace, config: Config) -> int:

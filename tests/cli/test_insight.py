@@ -180,6 +180,9 @@ def test_a_report_about_a_time_has_the_numbers_of_that_time(instance, capsys):
         (["accounts", "1"], "insight accounts takes no number: it lists all"),
         (["publish", "1", "--from", FROM], "insight publish takes none of them"),
         (["accounts", "--last"], "insight accounts takes none of them"),
+        (["list", "--edition", "public"], "insight list takes none of them"),
+        (["list", "--html", "list.html"], "insight list takes none of them"),
+        (["publish", "3", "--json"], "insight publish prints one sentence, and takes no --json"),
     ],
 )
 def test_a_wrong_use_is_explained_in_one_line(instance, capsys, arguments, said):
