@@ -37,6 +37,12 @@ def unusual_phases(data: ReportData) -> list[tuple[int, AttackPhase]]:
     return [(number, phase) for number, phase in enumerate(data.phases, start=1) if phase.verdict != "calm"]
 
 
+def is_usual_overload(data: ReportData) -> bool:
+    """Return whether the server was overloaded while the traffic was as usual, so that there was no attack."""
+    overloaded_s = data.numbers["overloaded_s"].value or 0
+    return bool(data.phases) and not unusual_phases(data) and overloaded_s > 0
+
+
 def has_rows(data: ReportData, table: str) -> bool:
     """Return whether a table has rows."""
     found = data.tables.get(table)

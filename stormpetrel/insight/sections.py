@@ -7,6 +7,7 @@ from stormpetrel.insight.blocks import (
     MAX_EVENTS,
     NOTHING,
     has_rows,
+    is_usual_overload,
     known_grid,
     outcome_grid,
     phase_in_words,
@@ -100,7 +101,7 @@ def _impact(data: ReportData) -> Section:
 
 def _timeline(data: ReportData) -> Section:
     rows: list[tuple[int, Line]] = []
-    if data.spans:
+    if data.spans and not is_usual_overload(data):
         rows += [(span.onset_ms, ("Unusual traffic began.",)) for span in data.spans]
     rows += [
         (phase.began_ms, (f"Phase {number}: {phase_in_words(phase)}.",))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stormpetrel.insight import vocabulary
+from stormpetrel.insight.blocks import is_usual_overload
 from stormpetrel.insight.document import Line, clock, count, day, decimal, lasted, percent, units
 from stormpetrel.insight.vectors import words_of
 from stormpetrel.model.attack import UNKNOWN_VECTOR
@@ -35,9 +36,12 @@ def main_vectors(data: ReportData) -> list[str]:
 
 def _load(data: ReportData) -> Line:
     window, numbers = data.window, data.numbers
+    if is_usual_overload(data):
+        event = f"{'was' if window.is_over else 'has been'} overloaded for "
+    else:
+        event = f"came under unusual traffic that {'lasted' if window.is_over else 'has lasted'} "
     line: Line = (
-        f"On {day(window.from_ms)} at {clock(window.from_ms)} UTC, {data.domain} came under unusual traffic that "
-        f"{'lasted' if window.is_over else 'has lasted'} ",
+        f"On {day(window.from_ms)} at {clock(window.from_ms)} UTC, {data.domain} {event}",
         lasted(numbers["lasted_s"]),
     )
     if numbers["requests"].value is None:
@@ -53,6 +57,11 @@ def _verdict(data: ReportData) -> Line:
     verdicts = data.tables["verdicts"].rows
     if not verdicts:
         return ()
+    if is_usual_overload(data):
+        return (
+            "The traffic was usual, and does not explain the overload: the cause may be another program on the "
+            "machine, a disk or the database.",
+        )
     names = main_vectors(data)
     listed = [words_of(name).title for name in names[:NAMED]]
     if len(names) > NAMED:

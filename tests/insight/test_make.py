@@ -165,6 +165,21 @@ def test_an_attack_without_moments_and_phases_still_has_a_report(tmp_path):
     assert "It was not checked whether posts were lost." in report.form("md")
 
 
+def test_an_overload_in_usual_traffic_is_not_called_unusual_traffic(tmp_path):
+    record = AttackRecord(tmp_path / "attacks.sqlite")
+    usual = replace(recorded.FLOOD, verdict="calm", vectors=(), attack_share=0)
+    record.write(attack=3, moments=recorded.moments(), phases=[usual], spans=[recorded.SPAN])
+    record.close()
+    data = data_of(tmp_path)
+    for edition in ("internal", "public"):
+        text = " ".join(made(data, edition=edition).form("md").split())
+        assert "was overloaded for 10 min: 1,332,000 requests" in text
+        assert "The traffic was usual, and does not explain the overload" in text
+        assert "nusual traffic" not in text
+    ongoing = made(data_of(tmp_path, replace(WINDOW, is_over=False)), edition="internal").form("md")
+    assert "has been overloaded for 10 min" in ongoing
+
+
 def test_an_attack_that_is_not_over_lasts_until_now():
     window = window_of(AttackSpan(1, 5_000, 6_000, 0), now_ms=65_000)
     assert (window.until_ms, window.is_over) == (65_000, False)
