@@ -88,7 +88,8 @@ def status_page(view: StatusView) -> bytes:
         parts.append(f"<h2>Reports about attacks</h2><ul>{listed}</ul>")
     parts.append(
         "<p><small>Each service is used every few seconds from this machine, as members and new visitors use it. "
-        "Bars: the last 90 days, today at the right; lines: response times of 24 hours. "
+        "Bars: the last 90 days, today at the right, a dot for a day without a measurement; "
+        "lines: response times of 24 hours. "
         f'Updated {clock(view.now_epoch_s)} UTC. <a href="">Refresh</a></small></p>'
         f"{_subscribing(view)}"
         f'<p><a href="history{view.suffix}">All incidents</a> · <a href="history.atom">Feed</a> · '
