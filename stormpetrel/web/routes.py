@@ -143,6 +143,7 @@ ROUTES: tuple[Route, ...] = (
     # Profile, lists and filters
     _member_page("/settings/naming", naming.show, "Reports that may name your account"),
     _member_form("/settings/naming/{id}", naming.answer, "Say whether a report may name your account"),
+    _member_page("/settings", settings.first, "Redirect to the settings of your profile"),
     _member_page("/settings/profile", settings.edit_profile, "Form to edit your profile"),
     _member_form("/settings/profile", settings.save_profile, "Save your profile", body=BodySize.PICTURES),
     _member_page("/lists", lists.index, "Your lists and followed hashtags"),

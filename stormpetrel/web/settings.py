@@ -45,6 +45,11 @@ async def own_profile(request: Request) -> Response:
     return redirect(profile_path(reader.account.username), 302)
 
 
+async def first(request: Request) -> Response:
+    """GET /settings: redirect to the first page of the settings, for people who type the address."""
+    return redirect("/settings/profile", 302)
+
+
 async def edit_profile(request: Request) -> Response:
     """GET /settings/profile: show the form with the current profile."""
     reader = await request.site.database.read(read_self, reader_id=request.account_id, now_ms=request.now_ms)

@@ -63,6 +63,7 @@ PAGES = {
     "/settings/blocked": ("member /settings/blocked",),
     "/settings/hidden_boosts": ("member /settings/hidden_boosts",),
     "/settings/naming": ("member /settings/naming",),
+    "/settings": ("member /settings",),
     "/settings/profile": ("member /settings/profile",),
     "/lists": ("member /lists",),
     "/lists/{id}": ("member /lists/{list}",),

@@ -23,6 +23,13 @@ def test_a_profile_picture_is_set_and_taken_away_by_a_form(place: Place) -> None
     assert 'src="/media/' not in browser.get(f"/@{person.username}").text
 
 
+def test_the_address_of_the_settings_leads_to_their_first_page(place):
+    with closing(place.browser_session(place.person())) as browser:
+        assert browser.get("/settings", follow_redirects=True).url.path == "/settings/profile"
+    answer = place.visitor.get("/settings", follow_redirects=False)
+    assert answer.headers["location"].startswith("/auth/sign_in")
+
+
 def test_a_profile_is_edited_and_wrong_input_comes_back(place):
     ann = place.person("ann")
     with closing(place.browser_session(ann)) as browser:
