@@ -365,8 +365,14 @@ class PostgresqlConnection(_Shared):
     def rollback(self) -> None:
         with suppress(Exception):
             self._leave()
-        if not self.raw.closed:
+        if self.raw.closed:
+            return
+        try:
             self._cursor.execute(b"ROLLBACK")
+        except Exception:
+            # The server ended the connection, and the driver has not noticed yet. The caller gets the first error,
+            # and finds the connection closed: then it knows that the outcome of a COMMIT is to be found out.
+            self.raw.close()
 
     def _sync(self) -> None:
         """Wait for the answers of all statements sent so far. Raise the first error."""

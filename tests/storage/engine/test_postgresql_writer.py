@@ -324,3 +324,14 @@ def test_a_write_on_a_new_connection_waits_until_the_process_has_its_slot_of_ids
     assert stored == 1
     assert kept == [False, True]
     assert ids_at(postgresql_url) == [1]
+
+
+def test_a_connection_that_cannot_roll_back_is_closed_and_does_not_hide_the_first_error(
+    postgresql_url: str,
+) -> None:
+    connection = PostgresqlConnection(postgresql_url)
+    connection.begin()
+    # So the driver leaves it when the server ends it in the middle of a pipeline.
+    connection.raw.pgconn.enter_pipeline_mode()
+    connection.rollback()
+    assert connection.raw.closed
