@@ -158,7 +158,8 @@ class PostgresqlWriter:
             else:
                 # All events are published before the first answer.
                 answers.append((call.future, result, None, [] if answers else connection.events))
-        group.put_apart(apart)
+        if apart:
+            group.put_apart(apart)
         if answers:
             self._end(answers, is_flushed=not group.has_more)
         else:
