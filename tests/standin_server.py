@@ -3,8 +3,9 @@
     python tests/standin_server.py ROLE…      serves these roles with the configuration of the environment
 
 GET /pid answers with the worker's process id, /slow starts its answer and ends it a second later, /publish?N
-sends N to the other workers, /heard answers with the events that this worker received, /hash checks that the
-heavy child verifies a password, /stuck blocks the event loop forever, /die ends the process.
+sends N to the other workers, /note?N keeps N as if it was being committed, /heard answers with the events that this
+worker received, /hash checks that the heavy child verifies a password, /stuck blocks the event loop forever, /die
+ends the process.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import time
 
 from stormpetrel.config_loader import load
 from stormpetrel.errors import Busy
-from stormpetrel.model.event import PostChanged
+from stormpetrel.model.event import NotificationsRemoved, PostChanged
 from stormpetrel.process.cpu_worker import hash_password_now
 from stormpetrel.roles.serve import ROLES, serve
 
@@ -37,6 +38,9 @@ async def web(*, config, sock, bus, heavy, stop, secret):
         if path == "/publish":
             bus.publish([PostChanged(int(argument), 1)])
             return "told"
+        if path == "/note":
+            bus.pending.note([NotificationsRemoved(int(argument))])
+            return str(os.getpid())
         if path == "/heard":
             bus.drain()
             return f"{os.getpid()} {' '.join(heard)}"

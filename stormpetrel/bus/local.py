@@ -8,8 +8,8 @@ waits.
 
 A message that did not fit (full buffer, too large) leaves a gap in the numbers. The receiver notices it by
 the next message, or by the shared mark once it has read all messages, and gets AllChanged: drop all cached
-data. The same happens when a sender dies: the supervisor, which holds all ends, sends AllChanged for it
-(`announce_death`), since a dead process may have committed changes that it did not publish.
+data. When a sender dies, the supervisor, which holds all ends, sends for it (`announce_death`) the events that it
+may have committed and not published (pending.py), mostly none.
 
 Between machines the same events go over Valkey (bus/valkey.py), later than the answer and at most once,
 with the same rule for gaps. Anything that must not be lost uses the outbox instead.
@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
+from stormpetrel.bus.pending import REGION_BYTES, PendingEvents, left_behind
 from stormpetrel.model.event import AllChanged, Event
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ READ_AT_ONCE = 64
 """Messages that one wake-up of the loop reads from one sender, so that other work gets its turn."""
 _SO_SNDBUFFORCE = 32
 _MARK = struct.Struct("=Q")
+_NUMBERS = (1 << NUMBER_BITS) - 1
+_DEATH = 1
+"""The number of the message about a death, after which `restarts` is at least 1. The successor goes on from it."""
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[Event]).decode
 
@@ -70,6 +74,7 @@ class BusHub:
         """Sent in messages over Valkey, so that this machine's processes skip events they got directly."""
         size = max(len(self.names), 1)
         self.marks = mmap.mmap(-1, size * size * _MARK.size)
+        self.pending = mmap.mmap(-1, size * REGION_BYTES)
         self.ends: dict[tuple[str, str], socket.socket] = {}
         """(owner, peer) → the owner's end of the pair between the two."""
         for at, one in enumerate(self.names):
@@ -82,6 +87,10 @@ class BusHub:
         row = self.names.index(receiver) * len(self.names)
         return (row + self.names.index(sender)) * _MARK.size
 
+    def region(self, name: str) -> int:
+        """Return the offset in `pending` of a process's region."""
+        return self.names.index(name) * REGION_BYTES
+
     def bus(self, name: str) -> Bus:
         """Return the bus for process `name`; call it after the fork."""
         return Bus(self, name)
@@ -93,16 +102,20 @@ class BusHub:
                 end.close()
 
     def announce_death(self, name: str) -> None:
-        """Send AllChanged for `name`, which has died and may have left changes unpublished."""
+        """Send what `name`, which has died, may have committed and not published.
+
+        The message also has the mark before it, so that a receiver knows whether it got all that `name` sent.
+        """
+        left = left_behind(self.pending, self.region(name))
         for (owner, peer), end in self.ends.items():
             if owner == name and self.wants[peer]:
                 at = self.offset(peer, name)
-                restarts = _MARK.unpack_from(self.marks, at)[0] >> NUMBER_BITS
-                mark = (restarts + 1) << NUMBER_BITS | 1
+                before = _MARK.unpack_from(self.marks, at)[0]
+                mark = ((before >> NUMBER_BITS) + 1) << NUMBER_BITS | _DEATH
                 # A full buffer is no loss: the mark alone informs the receiver, once it has read its
                 # messages.
                 with contextlib.suppress(OSError):
-                    end.send(_MARK.pack(mark) + _encode([AllChanged()]))
+                    end.send(_MARK.pack(mark) + _MARK.pack(before) + _encode(_wanted(left, self.wants[peer])))
                 _MARK.pack_into(self.marks, at, mark)
 
 
@@ -147,6 +160,7 @@ class Bus:
         self.gaps = 0
         """How often this process got AllChanged because it missed messages."""
         self._hub = hub
+        self.pending = PendingEvents(hub.pending, hub.region(name))
         self._marks = hub.marks
         self._wants = hub.wants[name]
         peers = [peer for owner, peer in hub.ends if owner == name]
@@ -156,7 +170,7 @@ class Bus:
             hub.offset(name, hub.names[0]), hub.offset(name, hub.names[0]) + len(hub.names) * _MARK.size
         )
         self._seen = bytes(self._marks[self._row])
-        self._buffer = bytearray(MESSAGE_BYTES + _MARK.size)
+        self._buffer = bytearray(MESSAGE_BYTES + 2 * _MARK.size)
         self._view = memoryview(self._buffer)
         self._failed = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -196,6 +210,8 @@ class Bus:
         """
         if not events:
             return
+        # Until the last process has them: this one may be killed in the middle.
+        number = self.pending.note(events)
         whole: list[bytes] | None = None
         for sender in self._senders:
             if sender.wants is EVERYTHING:
@@ -203,7 +219,7 @@ class Bus:
                     whole = _messages(events)
                 messages = whole
             else:
-                wanted = [event for event in events if type(event) in sender.wants or event == AllChanged()]
+                wanted = _wanted(events, sender.wants)
                 messages = _messages(wanted) if wanted else []
             for message in messages:
                 sender.mark += 1
@@ -212,6 +228,7 @@ class Bus:
                 except OSError:
                     self.lost += 1
                 _MARK.pack_into(self._marks, sender.offset, sender.mark)
+        self.pending.published(number)
         if self._bridge is not None:
             self._bridge.publish(events)
 
@@ -253,10 +270,17 @@ class Bus:
         mark: int = _MARK.unpack_from(self._buffer)[0]
         if mark <= receiver.last:
             return True  # given up already, or from before this process
-        if mark != receiver.last + 1:
+        start = _MARK.size
+        if mark > _NUMBERS and mark & _NUMBERS == _DEATH:
+            # Of a process that died. It may have been killed between a message and its mark.
+            is_complete = receiver.last >= _MARK.unpack_from(self._buffer, start)[0]
+            start += _MARK.size
+        else:
+            is_complete = mark == receiver.last + 1
+        if not is_complete:
             self._missed(receiver, events)
         receiver.last = mark
-        events.extend(_decode(self._view[_MARK.size : size]))
+        events.extend(_decode(self._view[start:size]))
         return True
 
     def _missed(self, receiver: _Receiver, events: list[Event]) -> None:
@@ -291,6 +315,11 @@ def _pair() -> tuple[socket.socket, socket.socket]:
         except PermissionError:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
     return one, other
+
+
+def _wanted(events: Sequence[Event], wants: frozenset[type[Event]]) -> list[Event]:
+    """Return the events that a process with these wants gets."""
+    return [event for event in events if type(event) in wants or event == AllChanged()]
 
 
 def _messages(events: Sequence[Event]) -> list[bytes]:

@@ -36,6 +36,7 @@ from stormpetrel.model.event import AllChanged, Event, OutboxFilled
 from stormpetrel.process import secret as secrets_of_instance
 from stormpetrel.process.health import serve_health
 from stormpetrel.storage import outbox
+from stormpetrel.storage.engine.calls import Pending
 from stormpetrel.storage.engine.database import Database
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
         serve_health(sock, stop=stop, role="courier", metrics=lambda: _metrics(drained) | _cleared(houses))
     )
     try:
-        db = await _open(config.database_url, publish, stop)
+        db = await _open(config.database_url, bus.pending, publish, stop)
         if db is not None:
             store, spool = open_store(config), Spool(config)
             hold = Hold(db)
@@ -129,11 +130,13 @@ def _metrics(drained: dict[str, Drained]) -> dict[str, float]:
     return figures
 
 
-async def _open(url: str, publish: Callable[[list[Event]], None], stop: asyncio.Event) -> Database | None:
+async def _open(
+    url: str, pending: Pending, publish: Callable[[list[Event]], None], stop: asyncio.Event
+) -> Database | None:
     """Return the store once it can be reached; None if `stop` was set first."""
     wait_s = RETRY_MIN_S
     while not stop.is_set():
-        db = Database(url, publish=publish)
+        db = Database(url, publish=publish, pending=pending)
         try:
             await db.open()
         except EnvironmentFailure as error:

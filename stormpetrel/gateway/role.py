@@ -282,7 +282,7 @@ class SmsGateway:
     async def _open_store(self, stop: asyncio.Event) -> None:
         wait_s = RETRY_MIN_S
         while not stop.is_set():
-            db = Database(self._config.database_url, publish=self._bus.publish)
+            db = Database(self._config.database_url, publish=self._bus.publish, pending=self._bus.pending)
             try:
                 # In a thread: a server that does not answer would stop the loop, which answers carriers.
                 await asyncio.to_thread(self._require_store)

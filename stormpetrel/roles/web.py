@@ -119,7 +119,7 @@ async def run(
         bus.publish(events)
         memory.apply(events, source=bus.name)
 
-    database = Database(config.database_url, publish=publish)
+    database = Database(config.database_url, publish=publish, pending=bus.pending)
     site = Site(
         config=config,
         database=database,

@@ -9,8 +9,8 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
 
 from stormpetrel.errors import Busy
 from stormpetrel.model.event import Event
@@ -26,21 +26,48 @@ Outcome = tuple[asyncio.Future[Any], Any, BaseException | None, list[Event]]
 """What a call's caller waits for, its result or its error, and the events to publish."""
 
 
+class Pending(Protocol):
+    """Keeps events from before their COMMIT until they are published, for the case that this process is killed."""
+
+    def note(self, events: Sequence[Event]) -> int:
+        """Keep the events; return a number for `published`."""
+        ...
+
+    def published(self, number: int) -> None:
+        """Forget the events with this number."""
+        ...
+
+
+class NothingPending:
+    """Keeps no events, in a process without a bus."""
+
+    def note(self, events: Sequence[Event]) -> int:
+        return 0
+
+    def published(self, number: int) -> None:
+        return None
+
+
 class Completions:
     """Pass answers from threads to the loop, many per wake-up."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, publish: Callable[[list[Event]], None]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, publish: Callable[[list[Event]], None], pending: Pending
+    ) -> None:
         self._loop = loop
         self._publish = publish
+        self._pending = pending
+        self._noted: list[int] = []
         self._done: deque[Outcome] = deque()
         self._answers: deque[Outcome] = deque()
         self._awake = False
         self._lock = threading.Lock()
 
-    def add(self, answers: list[Outcome]) -> None:
-        """Answer these calls soon. Called in any thread."""
+    def add(self, answers: list[Outcome], *, noted: Iterable[int] = ()) -> None:
+        """Answer these calls soon, and forget the noted events once they are published. Called in any thread."""
         with self._lock:
             self._done.extend(answers)
+            self._noted.extend(noted)
             if self._awake:
                 return
             self._awake = True
@@ -54,12 +81,15 @@ class Completions:
         with self._lock:
             answers = list(self._done)
             self._done.clear()
+            noted, self._noted = self._noted, []
             self._awake = False
         events = [event for *_, told in answers for event in told]
         try:
             if events:
                 self._publish(events)
         finally:
+            for number in noted:
+                self._pending.published(number)
             # The changes are committed: answer the callers even if publishing the events failed.
             waited_for = bool(self._answers)
             self._answers.extend(answers)

@@ -29,7 +29,14 @@ from stormpetrel.cpu import CpuMeter, current_meter
 from stormpetrel.errors import Busy
 from stormpetrel.model.event import Event
 from stormpetrel.model.ids import IdMaker
-from stormpetrel.storage.engine.calls import Completions, Outcome, WriteCall, WriteQueue
+from stormpetrel.storage.engine.calls import (
+    Completions,
+    NothingPending,
+    Outcome,
+    Pending,
+    WriteCall,
+    WriteQueue,
+)
 from stormpetrel.storage.engine.connection import (
     Connection,
     PostgresqlConnection,
@@ -79,11 +86,19 @@ _Reads = deque[
 class Database:
     """The store at `url` for one process and its loop. Open it after the fork, in the loop.
 
-    `publish` gets the events of committed writes, in order, before their callers are answered.
+    `publish` gets the events of committed writes, in order, before their callers are answered. `pending` keeps them
+    from before the COMMIT until then.
     """
 
-    def __init__(self, url: str, *, publish: Callable[[list[Event]], None] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        publish: Callable[[list[Event]], None] | None = None,
+        pending: Pending | None = None,
+    ) -> None:
         self.url = url
+        self._pending = pending or NothingPending()
         self._publish = publish or (lambda events: None)
         self._inline: SqliteConnection | None = None
         self._inline_until_s = 0.0
@@ -100,7 +115,7 @@ class Database:
     async def open(self) -> None:
         """Connect. Raise EnvironmentFailure if the store cannot be reached."""
         self._loop = asyncio.get_running_loop()
-        self._completions = Completions(self._loop, self._publish)
+        self._completions = Completions(self._loop, self._publish, self._pending)
         self._slot = take_slot(self.url)
         self._ids = IdMaker(self._slot.number)
         sqlite = self.url.startswith("sqlite:///")
@@ -327,10 +342,14 @@ class Database:
             if call is None:
                 connection.close()
                 return
-            self._completions.add(self._group(connection, call))
+            noted: list[int] = []
+            self._completions.add(self._group(connection, call, noted), noted=noted)
 
-    def _group(self, connection: SqliteConnection, first: WriteCall) -> list[Outcome]:
-        """Run `first` and other waiting calls in one transaction; return the answers after its COMMIT."""
+    def _group(self, connection: SqliteConnection, first: WriteCall, noted: list[int]) -> list[Outcome]:
+        """Run `first` and other waiting calls in one transaction; return the answers after its COMMIT.
+
+        The number of its pending events is added to `noted`.
+        """
         taken: list[WriteCall] = []
         answers: list[Outcome] = []
         call: WriteCall | None = first
@@ -355,6 +374,8 @@ class Database:
                     call = self._next_call(wait=False)
                     if call is not None:
                         taken.append(call)
+            if told := [event for *_, events in answers for event in events]:
+                noted.append(self._pending.note(told))
             connection.commit()
         except (sqlite3.Error, OSError) as error:
             log.error("a group of %d writes failed and was rolled back: %s", len(taken), error)
@@ -378,6 +399,7 @@ class Database:
             is_waiting=self._writes.__len__,
             put_back=self._writes.put_back,
             completions=self._completions,
+            pending=self._pending,
             keep_slot=self._keep_slot,
         ).run()
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from stormpetrel.errors import Busy, OutcomeUnknown
 from stormpetrel.model.ids import IdMaker
-from stormpetrel.storage.engine.calls import Completions, Outcome, WriteCall
+from stormpetrel.storage.engine.calls import Completions, Outcome, Pending, WriteCall
 from stormpetrel.storage.engine.connection import PostgresqlConnection, TransactionId
 from stormpetrel.storage.engine.failures import for_caller, server_gone, to_be_repeated
 from stormpetrel.storage.engine.group import CallGroup, NextCall
@@ -56,6 +56,7 @@ class PostgresqlWriter:
         is_waiting: Callable[[], int],
         put_back: Callable[[Sequence[WriteCall]], None],
         completions: Completions,
+        pending: Pending,
         keep_slot: Callable[[], None],
     ) -> None:
         self._connection = connection
@@ -65,20 +66,24 @@ class PostgresqlWriter:
         self._is_waiting = is_waiting
         self._put_back = put_back
         self._completions = completions
+        self._pending = pending
         self._keep_slot = keep_slot
         # Of the present group: answers that may be given, and those that wait for a flush.
         self._answers: list[Outcome] = []
         self._held: list[_Held] = []
+        # The numbers of its pending events.
+        self._noted: list[int] = []
 
     def run(self) -> None:
         """Run groups of calls until the store closes."""
         while (call := self._next_call(wait=True)) is not None:
-            self._completions.add(self._group(call))
+            answers = self._group(call)
+            self._completions.add(answers, noted=self._noted)
         self._connection.close()
 
     def _group(self, first: WriteCall) -> list[Outcome]:
         """Run `first` and other waiting calls; return all answers once the changes are durable."""
-        self._answers = []
+        self._answers, self._noted = [], []
         group = CallGroup(
             first, next_call=self._next_call, is_waiting=self._is_waiting, put_back=self._put_back
         )
@@ -177,6 +182,8 @@ class PostgresqlWriter:
     def _end(self, answers: list[Outcome], *, is_flushed: bool) -> None:
         """Commit, and give these answers once the changes are durable."""
         connection = self._connection
+        if told := [event for *_, events in answers for event in events]:
+            self._noted.append(self._pending.note(told))
         self._commit(is_flushed=is_flushed)
         if is_flushed:
             self._release()

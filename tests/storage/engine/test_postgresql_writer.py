@@ -15,7 +15,7 @@ from stormpetrel.errors import Busy, EnvironmentFailure, Forbidden, Invalid
 from stormpetrel.model.event import AccountChanged
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.storage.engine import group
-from stormpetrel.storage.engine.calls import Completions, WriteCall
+from stormpetrel.storage.engine.calls import Completions, NothingPending, WriteCall
 from stormpetrel.storage.engine.connection import Connection, PostgresqlConnection
 from stormpetrel.storage.engine.database import Database
 from stormpetrel.storage.engine.postgresql_writer import PostgresqlWriter
@@ -313,7 +313,8 @@ def test_a_write_on_a_new_connection_waits_until_the_process_has_its_slot_of_ids
             next_call=lambda *, wait: next(waiting),
             is_waiting=lambda: 0,
             put_back=lambda calls: None,
-            completions=Completions(loop, lambda events: None),
+            completions=Completions(loop, lambda events: None, NothingPending()),
+            pending=NothingPending(),
             keep_slot=keep_slot,
         )
         await asyncio.to_thread(writer.run)
