@@ -236,7 +236,7 @@ def test_a_group_whose_last_connection_was_ended_by_the_server_is_answered_as_it
         with psycopg.connect(postgresql_url, autocommit=True) as other:
             other.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'stormpetrel' "
-                "AND state = 'idle in transaction'"
+                "AND state = 'idle in transaction' AND datname = current_database()"
             )
         connection.run(INSERT, id=5_001, text="")
 
