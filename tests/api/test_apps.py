@@ -97,6 +97,17 @@ def token_of(client, app):
     return answer.json()["access_token"]
 
 
+def test_one_address_may_be_repeated_and_thousands_are_refused(place):
+    with place.client() as client:
+        same = client.post(
+            "/api/v1/apps", json={"client_name": "T", "redirect_uris": " ".join(["a.b:/c"] * 900)}
+        )
+        assert same.json()["redirect_uris"] == ["a.b:/c"]
+        many = client.post("/api/v1/apps", data={"client_name": "T", "redirect_uris": "\u4e00 " * 5_000})
+        assert many.status_code == 422
+        assert "Redirect URI" in many.json()["error"]
+
+
 def test_an_application_finds_out_that_its_token_works(place):
     with place.client() as client:
         app = client.post("/api/v1/apps", data={"client_name": "Test", "redirect_uris": OUT_OF_BAND}).json()
