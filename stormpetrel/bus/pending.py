@@ -1,7 +1,7 @@
 """Events that a process may have committed and not published: what it leaves behind if it is killed.
 
 Each process has a region of shared memory. It writes its events there before their COMMIT, and takes them out after
-it has published them. The supervisor reads the region of a process that died, and sends what is in it to the others.
+it has published them. The supervisor reads the region of a process that died, and sends its events to the others.
 So these keep all that they have in memory, unless the region does not tell.
 """
 
@@ -36,7 +36,7 @@ from stormpetrel.model.event import (
 )
 
 REGION_BYTES = 64 * 1024
-"""Room for the events of some hundred writes; more are told as AllChanged."""
+"""Room for the events of some hundred writes; more become AllChanged."""
 HARMLESS = frozenset(
     {
         AccessChanged,

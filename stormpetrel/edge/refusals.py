@@ -66,7 +66,7 @@ class RefusalWriter:
         """Return the whole answer. `path`: raw; b"" if unknown, which gives the answer for an application.
 
         A person's page asks again by itself after the time to wait: a waiting room without a script or a cookie.
-        A form does not: the browser would ask for its address and lose what was written.
+        A form does not: the browser would ask for its address and lose its text.
         """
         facts = self._paths[path] if path else _NO_PATH
         family = facts.family

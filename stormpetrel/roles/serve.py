@@ -89,7 +89,7 @@ def serve(loaded: LoadedConfig, *, roles: frozenset[str], web: WebWorker | None 
     the worker to run instead of web_worker.run.
     """
     blocked_before = supervisor.block_signals()
-    # What is imported stays, and the collector would look through it a hundred times meanwhile: 0.04 s.
+    # Imported modules stay, and the collector would look through them a hundred times meanwhile: 0.04 s.
     gc.disable()
     try:
         _serve(loaded.config, [role for role in ROLES if role in roles], web)

@@ -7,7 +7,6 @@ import itertools
 import mmap
 import os
 import signal
-import sqlite3
 import time
 
 import pytest
@@ -24,9 +23,7 @@ from stormpetrel.model.event import (
     PostEdited,
     ShieldPaused,
 )
-from stormpetrel.storage.engine.connection import Connection
 from stormpetrel.storage.engine.database import Database
-from stormpetrel.storage.engine.statement import sql
 from tests.storage.notes import add, ids_at, make_table
 
 
@@ -85,15 +82,8 @@ def test_a_successor_begins_with_nothing(memory):
     assert left(memory) == []
 
 
-_NOTE = sql("INSERT INTO facts (name, value) VALUES (:name, 'x')")
-
-
-def _write(connection: Connection, *, name: str) -> None:
-    connection.run(_NOTE, name=name)
-    connection.tell(PostChanged(1, 2))
-
-
-def test_a_change_that_was_committed_and_not_published_reaches_the_others_after_kill_9(sqlite_url):
+def test_a_change_that_was_committed_and_not_published_reaches_the_others_after_kill_9(database_url):
+    make_table(database_url)
     hub = BusHub({"web-0": EVERYTHING, "web-1": EVERYTHING})
     reader, heard = hub.bus("web-1"), []
     reader.on_events = heard.extend
@@ -107,9 +97,9 @@ def test_a_change_that_was_committed_and_not_published_reaches_the_others_after_
                 time.sleep(60)
 
             async def write():
-                database = Database(sqlite_url, publish=publish, pending=hub.bus("web-0").pending)
+                database = Database(database_url, publish=publish, pending=hub.bus("web-0").pending)
                 await database.open()
-                await database.write(_write, name="kept")
+                await database.write(add, note_id=7)
 
             asyncio.run(write())
         finally:
@@ -119,9 +109,8 @@ def test_a_change_that_was_committed_and_not_published_reaches_the_others_after_
     os.waitpid(pid, 0)
     hub.announce_death("web-0")
     reader.drain()
-    assert heard == [PostChanged(1, 2)]
-    with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as stored:
-        assert stored.execute("SELECT value FROM facts WHERE name = 'kept'").fetchall() == [("x",)]
+    assert heard == [AccountChanged(7)]
+    assert ids_at(database_url) == [7]
     for end in (committed, tell):
         os.close(end)
     hub.close_all_but(None)

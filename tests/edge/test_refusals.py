@@ -101,7 +101,7 @@ def test_a_page_asks_again_by_itself_after_the_time_to_wait_but_nothing_else_doe
         answer = written(path, refused)
         assert answer.headers["refresh"] == answer.headers["retry-after"]
         assert "tries again by itself" in answer.body.decode()
-        # The browser would ask for the address of a form, and lose what was written in it.
+        # The browser would ask for the address of a form, and lose its text.
         form = written(path, refused, method="POST")
         assert "refresh" not in form.headers
         assert "You can reload this page" in form.body.decode()
