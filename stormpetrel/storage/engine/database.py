@@ -4,10 +4,10 @@
 
 SQLite: functions marked `hot` run inline in the loop, under a handler that aborts them after 5 ms and
 repeats them in the reader thread; other reads run in the reader thread, searches in a thread of their own.
-One writer thread commits all waiting calls as one transaction (group commit, without waiting for more to
-come), each call in its own savepoint. PostgreSQL: the same threads, but a transaction for each call, or for many
-plain posts; one flush to the disk makes all waiting ones durable (postgresql_writer.py). Four writer threads wrote
-no more and made the loop wait for them (hot page's p99 135 ms against 10 ms).
+One writer thread commits all waiting calls as one transaction (sqlite_writer.py). PostgreSQL: the same threads, but a
+transaction for each call, or for many plain posts; one flush to the disk makes all waiting ones durable
+(postgresql_writer.py). Four writer threads wrote no more and made the loop wait for them (hot page's p99 135 ms
+against 10 ms).
 
 A write is answered only after COMMIT. If COMMIT fails, every call of its group fails with Busy. Events are
 passed to `publish` in the loop before the answer, so that the writer reads its own writes.
@@ -32,7 +32,6 @@ from stormpetrel.model.ids import IdMaker
 from stormpetrel.storage.engine.calls import (
     Completions,
     NothingPending,
-    Outcome,
     Pending,
     WriteCall,
     WriteQueue,
@@ -51,10 +50,10 @@ from stormpetrel.storage.engine.failures import (
     server_gone,
     store_failed,
 )
-from stormpetrel.storage.engine.group import GROUP_CALLS, GROUP_S
 from stormpetrel.storage.engine.newest import newest_ms
 from stormpetrel.storage.engine.postgresql_writer import PostgresqlWriter
 from stormpetrel.storage.engine.slots import take_slot
+from stormpetrel.storage.engine.sqlite_writer import SqliteWriter
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -138,10 +137,8 @@ class Database:
         self._ids.go_on_after(_newest_ms(reader))
         self._start(self._read_loop, "reader", reader)
         self._start(self._slow_loop, "searcher", searcher)
-        if isinstance(writer, PostgresqlConnection):
-            self._start(self._postgresql_loop, "writer", writer)
-        else:
-            self._start(self._group_loop, "writer", writer)
+        is_postgresql = isinstance(writer, PostgresqlConnection)
+        self._start(self._postgresql_loop if is_postgresql else self._sqlite_loop, "writer", writer)
 
     def _start(self, target: Callable[[Any], None], name: str, connection: StoreConnection) -> None:
         thread = threading.Thread(target=target, args=(connection,), name=name, daemon=True)
@@ -335,60 +332,15 @@ class Database:
                 continue
             return call
 
-    def _group_loop(self, connection: StoreConnection) -> None:
-        assert isinstance(connection, SqliteConnection)
-        while True:
-            call = self._next_call(wait=True)
-            if call is None:
-                connection.close()
-                return
-            noted: list[int] = []
-            self._completions.add(self._group(connection, call, noted), noted=noted)
-
-    def _group(self, connection: SqliteConnection, first: WriteCall, noted: list[int]) -> list[Outcome]:
-        """Run `first` and other waiting calls in one transaction; return the answers after its COMMIT.
-
-        The number of its pending events is added to `noted`.
-        """
-        taken: list[WriteCall] = []
-        answers: list[Outcome] = []
-        call: WriteCall | None = first
-        try:
-            taken.append(first)
-            connection.begin()
-            end_at_s = time.monotonic() + GROUP_S
-            while call is not None:
-                connection.events = []
-                try:
-                    with connection.savepoint():
-                        result = call.fn(connection, *call.args, **call.kwargs)
-                except Exception as raised:  # belongs to this caller alone; the group goes on
-                    answers.append((call.future, None, for_caller(raised, None), []))
-                    if not connection.raw.in_transaction:
-                        # If the disk is full, SQLite undoes the whole transaction: no call's change remains.
-                        raise sqlite3.OperationalError("the transaction was rolled back") from raised
-                else:
-                    answers.append((call.future, result, None, connection.events))
-                call = None
-                if len(taken) < GROUP_CALLS and time.monotonic() < end_at_s:
-                    call = self._next_call(wait=False)
-                    if call is not None:
-                        taken.append(call)
-            if told := [event for *_, events in answers for event in events]:
-                noted.append(self._pending.note(told))
-            connection.commit()
-        except (sqlite3.Error, OSError) as error:
-            log.error("a group of %d writes failed and was rolled back: %s", len(taken), error)
-            try:
-                connection.rollback()
-            except sqlite3.Error as second:
-                log.error("cannot roll back the transaction: %s", second)
-            own_errors = [kept for _, _, kept, _ in answers] + [None] * len(taken)
-            return [
-                (undone.future, None, kept or Busy(), [])
-                for undone, kept in zip(taken, own_errors, strict=False)
-            ]
-        return answers
+    def _sqlite_loop(self, connection: SqliteConnection) -> None:
+        SqliteWriter(
+            connection,
+            next_call=self._next_call,
+            is_waiting=self._writes.__len__,
+            put_back=self._writes.put_back,
+            completions=self._completions,
+            pending=self._pending,
+        ).run()
 
     def _postgresql_loop(self, connection: PostgresqlConnection) -> None:
         PostgresqlWriter(

@@ -1,4 +1,4 @@
-"""The calls of one group of the PostgreSQL writer, in their order: which come next, alone or together."""
+"""The calls of one group of a writer, in their order: which come next, alone or together."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from stormpetrel.storage.engine.calls import WriteCall
-from stormpetrel.storage.engine.together import Several, several_of
+from stormpetrel.model.event import Event
+from stormpetrel.storage.engine.calls import Outcome, WriteCall
+from stormpetrel.storage.engine.together import APART, Apart, Several, several_of
 
 GROUP_CALLS = 128
 """Maximum of calls in one group: on SQLite it bounds how long another process's writer waits for the lock."""
@@ -89,6 +90,23 @@ class CallGroup:
 
     def _may_grow(self) -> bool:
         return self._count < GROUP_CALLS and time.monotonic() < self._end_at_s
+
+
+def answers_of(
+    calls: Sequence[WriteCall], results: Sequence[Any | Apart], events: list[Event]
+) -> tuple[list[Outcome], list[WriteCall]]:
+    """Return the answers of calls that were done together, and the calls that were not done.
+
+    All events are the first answer's, so that they are published before it.
+    """
+    answers: list[Outcome] = []
+    apart: list[WriteCall] = []
+    for call, result in zip(calls, results, strict=True):
+        if result is APART:
+            apart.append(call)
+        else:
+            answers.append((call.future, result, None, [] if answers else events))
+    return answers, apart
 
 
 def _several_with(call: WriteCall) -> Several[Any] | None:

@@ -20,9 +20,9 @@ from stormpetrel.model.ids import IdMaker
 from stormpetrel.storage.engine.calls import Completions, Outcome, Pending, WriteCall
 from stormpetrel.storage.engine.connection import PostgresqlConnection, TransactionId
 from stormpetrel.storage.engine.failures import for_caller, server_gone, to_be_repeated
-from stormpetrel.storage.engine.group import CallGroup, NextCall
+from stormpetrel.storage.engine.group import CallGroup, NextCall, answers_of
 from stormpetrel.storage.engine.outcome import outcomes
-from stormpetrel.storage.engine.together import APART, several_of
+from stormpetrel.storage.engine.together import several_of
 
 log = logging.getLogger(__name__)
 
@@ -155,14 +155,7 @@ class PostgresqlWriter:
         except BaseException:
             connection.rollback()
             raise
-        answers: list[Outcome] = []
-        apart: list[WriteCall] = []
-        for call, result in zip(calls, results, strict=True):
-            if result is APART:
-                apart.append(call)
-            else:
-                # All events are published before the first answer.
-                answers.append((call.future, result, None, [] if answers else connection.events))
+        answers, apart = answers_of(calls, results, connection.events)
         if apart:
             group.put_apart(apart)
         if answers:

@@ -1,4 +1,4 @@
-"""The decorator for writes of which PostgreSQL runs many in one transaction (postgresql_writer.py)."""
+"""The decorator for writes of which a store does many at once (sqlite_writer.py, postgresql_writer.py)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class _Sign(enum.Enum):
 
 Apart: TypeAlias = Literal[_Sign.APART]
 APART: Final = _Sign.APART
-"""In place of a result: nothing was done for this call, which must run in a transaction of its own."""
+"""In place of a result: nothing was done for this call, which must run by itself."""
 
 Several = Callable[[Connection, Sequence[dict[str, Any]]], Sequence[T | Apart]]
 """Does the same as calls of a write with these keyword arguments, in one transaction.
 
 It returns a result or APART for each call, in order. It raises nothing that belongs to one call: a call that is to be
-refused is APART. If it raises, all is undone, and each call runs in a transaction of its own.
+refused is APART. If it raises, all is undone, and each call runs by itself.
 """
 
 
