@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from html import escape
 from typing import NamedTuple
 from urllib.parse import quote
@@ -45,6 +46,8 @@ _IDLE_JOINERS = pattern(
 _OTHER_INVISIBLE = pattern(r"[\p{DI}--[\u200c\u200d]]")
 
 MAX_TAG_CHARACTERS = 100
+MAX_RECENT_CHARACTERS = 1_000
+"""The parts of a longer text are found anew each time: such a text may have hundreds."""
 
 
 class Part(NamedTuple):
@@ -77,10 +80,20 @@ def one_line(text: str) -> str:
     return " ".join(clean(text).split())
 
 
-def parts(text: str) -> Iterator[Part]:
-    """Yield the links, mentions and hashtags of a text in order."""
+def parts(text: str) -> Sequence[Part]:
+    """Return the links, mentions and hashtags of a text in order."""
     if "@" not in text and "#" not in text and "://" not in text and "＃" not in text:
-        return
+        return ()
+    # A new post asks for them five times: for its length, mentions, hashtags and HTML.
+    return _recent_parts(text) if len(text) <= MAX_RECENT_CHARACTERS else tuple(_find_parts(text))
+
+
+@lru_cache(maxsize=64)
+def _recent_parts(text: str) -> tuple[Part, ...]:
+    return tuple(_find_parts(text))
+
+
+def _find_parts(text: str) -> Iterator[Part]:
     place = 0
     while (match := _BEGINNINGS.search(text, place)) is not None:
         place = match.end()
