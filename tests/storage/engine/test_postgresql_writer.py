@@ -269,13 +269,13 @@ def test_a_write_on_a_new_connection_waits_until_the_process_has_its_slot_of_ids
             WriteCall(add, (), {"note_id": number}, future, (1, number), math.inf)
             for number, future in enumerate(futures)
         ]
-        # A group for each.
-        waiting = iter([calls[0], None, calls[1], None, None])
+        waiting = iter(calls)
         writer = PostgresqlWriter(
             connection,
             url=postgresql_url,
             ids=IdMaker(0),
-            next_call=lambda *, wait: next(waiting),
+            # A group for each.
+            next_call=lambda *, wait: next(waiting, None) if wait else None,
             is_waiting=lambda: 0,
             put_back=lambda calls: None,
             completions=Completions(loop, lambda events: None, NothingPending()),
