@@ -15,50 +15,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from stormpetrel.model.event import (
-    AccessChanged,
-    AccountChanged,
-    AllChanged,
-    ConversationChanged,
-    Event,
-    FiltersChanged,
-    FollowedTagsChanged,
-    InstanceChanged,
-    ListChanged,
-    MarkersMoved,
-    NotificationsRemoved,
-    Notified,
-    OutboxFilled,
-    PostChanged,
-    PostCreated,
-    Reacted,
-    RelationshipChanged,
-)
+from stormpetrel.model.event import AllChanged, Event, if_committed
 
 REGION_BYTES = 64 * 1024
 """Room for the events of some hundred writes; more become AllChanged."""
-HARMLESS = frozenset(
-    {
-        AccessChanged,
-        AccountChanged,
-        AllChanged,
-        ConversationChanged,
-        FiltersChanged,
-        FollowedTagsChanged,
-        InstanceChanged,
-        ListChanged,
-        MarkersMoved,
-        NotificationsRemoved,
-        Notified,
-        OutboxFilled,
-        PostChanged,
-        PostCreated,
-        Reacted,
-        RelationshipChanged,
-    }
-)
-"""Events that make nothing wrong if their change was never committed: the others then read again what did not change,
-or look for a post that does not exist. After a deletion, for example, they would miss a post that does."""
 _LENGTH = struct.Struct("=I")
 _UNKNOWN = 0xFFFFFFFF
 _ROOM = REGION_BYTES - _LENGTH.size
@@ -115,8 +75,6 @@ def left_behind(memory: mmap.mmap, offset: int) -> list[Event]:
     start = offset + _LENGTH.size
     events: list[Event] = [AllChanged()] if length == _UNKNOWN else []
     if length and not events:
-        events = _decode(memory[start : start + length])
-        if not all(type(event) in HARMLESS for event in events):
-            events = [AllChanged()]
+        events = if_committed(_decode(memory[start : start + length]))
     _LENGTH.pack_into(memory, offset, 0)
     return events

@@ -5,6 +5,8 @@ An event carries no secret and nothing that must not be lost: losing one only ma
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 
@@ -197,3 +199,34 @@ Event = (
     | ShieldPaused
     | AllChanged
 )
+
+HARMLESS = frozenset(
+    {
+        AccessChanged,
+        AccountChanged,
+        AllChanged,
+        ConversationChanged,
+        FiltersChanged,
+        FollowedTagsChanged,
+        InstanceChanged,
+        ListChanged,
+        MarkersMoved,
+        NotificationsRemoved,
+        Notified,
+        OutboxFilled,
+        PostChanged,
+        PostCreated,
+        Reacted,
+        RelationshipChanged,
+    }
+)
+"""Events that make nothing wrong if their change was never committed: the others then read again what did not change,
+or look for a post that does not exist. After a deletion, for example, they would miss a post that does."""
+
+
+def if_committed(events: Sequence[Event]) -> list[Event]:
+    """Return the events to publish if it is unknown whether their change was committed.
+
+    [AllChanged()] if one of them would do harm should it not have been.
+    """
+    return list(events) if all(type(event) in HARMLESS for event in events) else [AllChanged()]

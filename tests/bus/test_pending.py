@@ -12,9 +12,10 @@ import time
 import pytest
 
 from stormpetrel.bus.local import EVERYTHING, BusHub
-from stormpetrel.bus.pending import HARMLESS, REGION_BYTES, PendingEvents, left_behind
+from stormpetrel.bus.pending import REGION_BYTES, PendingEvents, left_behind
 from stormpetrel.errors import Invalid
 from stormpetrel.model.event import (
+    HARMLESS,
     AccountChanged,
     AllChanged,
     PostChanged,

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit, urlunsplit
 class Wire:
     """A relay on loopback in front of PostgreSQL. `cut` sets the fate of the next COMMIT, once.
 
-    "answer": the server gets it, but its answer is lost. "request": the server never gets it. `is_open` is
-    True while the relay accepts new connections.
+    "answer": the server gets it, but its answer is lost. "request": the server never gets it. "silence": the same,
+    and the server does not notice that its client is gone. `is_open` is True while the relay accepts new connections.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -59,6 +59,10 @@ class Wire:
                         source.shutdown(socket.SHUT_RDWR)
                         target.sendall(data)
                         self._wait_for_commit(target)
+                    elif cut == "silence":
+                        source.shutdown(socket.SHUT_RDWR)
+                        while target.recv(65_536):
+                            pass
                     break
                 target.sendall(data)
         except OSError:

@@ -2,7 +2,7 @@
 
 The connection can end after the server received the COMMIT and before its answer arrived. The
 transaction's id was fetched when it began; the server knows its outcome, also after a crash
-(`pg_xact_status`, PostgreSQL 10 and later).
+(`pg_xact_status`, PostgreSQL 10 and later). The server is made to end a transaction that goes on without its client.
 
 In a crash the server forgets the transactions whose log was not on the disk, and numbers later ones from there again:
 such an id is either not in use, or belongs to another transaction, whose outcome says nothing.
@@ -24,7 +24,11 @@ log = logging.getLogger(__name__)
 ASK_FOR_S = 4.0
 """How long to ask the server; a restart takes about a second, and the writer waits meanwhile."""
 PAUSE_S = 0.1
+LET_RUN_S = 1.0
+"""How long a transaction without a client may go on; then the server ends it."""
 _LOST = "lost in a crash"
+# COMMIT has not arrived, or waits: the transaction has locks that stop others, until the server misses its client.
+_END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_xid = %s::text::xid8::xid"
 _STATUS = "SELECT pg_xact_status(%s::text::xid8)"
 # The server resets its statistics when it recovers from a crash.
 _CRASH = "SELECT extract(epoch FROM stats_reset)::float8 FROM pg_stat_bgwriter"
@@ -38,6 +42,7 @@ def outcomes(url: str, transaction_ids: Sequence[TransactionId]) -> dict[Transac
     """
     found: dict[TransactionId, bool | None] = dict.fromkeys(transaction_ids)
     until_s = time.monotonic() + ASK_FOR_S
+    let_run_until_s = time.monotonic() + LET_RUN_S
     while time.monotonic() < until_s:
         try:
             connection = PostgresqlConnection(url, limit_s=1.0)
@@ -45,7 +50,7 @@ def outcomes(url: str, transaction_ids: Sequence[TransactionId]) -> dict[Transac
             time.sleep(PAUSE_S)
             continue
         try:
-            if _ask(connection, found):
+            if _ask(connection, found, ends=time.monotonic() > let_run_until_s):
                 connection.flush()
                 return found
         except Exception as error:
@@ -59,13 +64,15 @@ def outcomes(url: str, transaction_ids: Sequence[TransactionId]) -> dict[Transac
     return dict.fromkeys(transaction_ids)
 
 
-def _ask(connection: PostgresqlConnection, found: dict[TransactionId, bool | None]) -> bool:
-    """Fill in the outcomes; return False if a transaction is still in progress."""
+def _ask(connection: PostgresqlConnection, found: dict[TransactionId, bool | None], *, ends: bool) -> bool:
+    """Fill in the outcomes; return False if a transaction is still in progress, after ending it with `ends`."""
     row = connection.raw.execute(_CRASH).fetchone()
     crash_s = math.inf if row is None or row[0] is None else row[0]
     for transaction_id in found:
         status = _status(connection, transaction_id.number)
         if status == "in progress":
+            if ends:
+                connection.raw.execute(_END, (str(transaction_id.number),))
             return False
         if status != _LOST and transaction_id.began_s <= crash_s:
             # The number may belong to a later transaction.

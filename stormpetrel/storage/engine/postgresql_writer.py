@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from stormpetrel.errors import Busy, OutcomeUnknown
+from stormpetrel.model.event import if_committed
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.storage.engine.calls import Completions, Outcome, Pending, WriteCall
 from stormpetrel.storage.engine.connection import PostgresqlConnection, TransactionId
@@ -126,7 +127,7 @@ class PostgresqlWriter:
         except Exception as error:
             connection = self._connection
             failed = [call for call in calls if not call.is_apart]
-            if isinstance(error, OutcomeUnknown) or (connection.raw.closed and connection.is_begun):
+            if connection.raw.closed and connection.is_begun:
                 refused = for_caller(error, None)
                 self._answers += [(call.future, None, refused, []) for call in failed]
             else:
@@ -173,11 +174,15 @@ class PostgresqlWriter:
         return connection
 
     def _end(self, answers: list[Outcome], *, is_flushed: bool) -> None:
-        """Commit, and give these answers once the changes are durable."""
+        """Commit, and give these answers once the changes are durable. Raise if they were undone."""
         connection = self._connection
         if told := [event for *_, events in answers for event in events]:
             self._noted.append(self._pending.note(told))
-        self._commit(is_flushed=is_flushed)
+        try:
+            self._commit(is_flushed=is_flushed)
+        except OutcomeUnknown as unknown:
+            self._answers += [_unknown(answer, unknown) for answer in answers]
+            return
         if is_flushed:
             self._release()
             self._answers += answers
@@ -226,5 +231,13 @@ class PostgresqlWriter:
             committed = found[one.transaction_id]
             if committed:
                 self._answers.append(one.answer)
+            elif committed is None:
+                self._answers.append(_unknown(one.answer, OutcomeUnknown()))
             else:
-                self._answers.append((future, None, Busy() if committed is False else OutcomeUnknown(), []))
+                self._answers.append((future, None, Busy(), []))
+
+
+def _unknown(answer: Outcome, error: OutcomeUnknown) -> Outcome:
+    """Return the answer of a call whose change may be stored: all processes must read it again."""
+    future, _, _, events = answer
+    return future, None, error, if_committed(events)

@@ -5,19 +5,27 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from typing import Any
 
 import psycopg
 import pytest
 
 from stormpetrel.errors import Busy, OutcomeUnknown
+from stormpetrel.model.event import AccountChanged, AllChanged, Event, PostDeleted
+from stormpetrel.model.post import Draft
+from stormpetrel.rules import posts
 from stormpetrel.storage.engine import group
 from stormpetrel.storage.engine import outcome as module
 from stormpetrel.storage.engine.connection import Connection, PostgresqlConnection
 from stormpetrel.storage.engine.database import Database
-from tests.storage.notes import add, ids, ids_at, run
+from stormpetrel.storage.engine.statement import Statement
+from tests.storage.notes import add, ids, ids_at, outcome, run
 from tests.storage.relay import Wire, relayed
+from tests.store import store_at
+
+_DELETE = "DELETE FROM notes WHERE id = :note_id"
+DELETE = Statement(_DELETE, _DELETE)
 
 
 @pytest.fixture
@@ -70,22 +78,81 @@ def test_a_commit_that_never_arrived_is_refused(wire: tuple[Wire, str], postgres
     assert ids_at(postgresql_url) == [3]
 
 
-def test_a_commit_that_cannot_be_asked_about_is_said_to_be_unknown(
+def test_a_transaction_whose_client_is_gone_is_ended_so_that_its_outcome_is_known(
+    wire: tuple[Wire, str], postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay, url = wire
+    monkeypatch.setattr(module, "LET_RUN_S", 0.2)
+
+    async def body(database: Database) -> None:
+        relay.cut = "silence"
+        refused = await outcome(database.write(add, note_id=2))
+        assert type(refused) is Busy
+        # Its locks are gone: the same row can be written again.
+        assert await database.write(add, note_id=2) == 2
+
+    run(url, body)
+    assert ids_at(postgresql_url) == [2]
+
+
+def remove(connection: Connection, *, note_id: int) -> None:
+    """Publish the event of a deletion, which does harm if nothing was deleted."""
+    connection.run(DELETE, note_id=note_id)
+    connection.tell(PostDeleted(note_id, 7))
+
+
+def test_a_commit_that_cannot_be_asked_about_is_said_to_be_unknown_and_all_read_it_again(
     wire: tuple[Wire, str], postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     relay, url = wire
     monkeypatch.setattr(module, "ASK_FOR_S", 0.3)
+    told: list[Event] = []
 
     async def body(database: Database) -> None:
         await database.write(add, note_id=1)
         relay.cut, relay.is_open = "answer", False
         with pytest.raises(OutcomeUnknown, match="may or may not have been stored"):
             await database.write(add, note_id=2)
+        assert told == [AccountChanged(1), AccountChanged(2)]
         relay.is_open = True
         await database.write(add, note_id=3)
+        relay.cut, relay.is_open = "answer", False
+        with pytest.raises(OutcomeUnknown):
+            await database.write(remove, note_id=3)
+        assert told[2:] == [AccountChanged(3), AllChanged()]
+
+    run(url, body, publish=told.extend)
+    assert ids_at(postgresql_url) == [1, 2]
+
+
+def test_a_post_whose_outcome_was_unknown_is_not_stored_twice_when_it_is_sent_again_with_its_key(
+    wire: tuple[Wire, str], postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay, url = wire
+    monkeypatch.setattr(module, "ASK_FOR_S", 0.3)
+    with store_at(postgresql_url) as store:
+        author_id = store.person()
+
+    async def body(database: Database) -> None:
+        def post() -> Awaitable[Any]:
+            return database.write(
+                posts.create_post,
+                author_id=author_id,
+                draft=Draft(text="once"),
+                max_characters=500,
+                domain="here.example",
+                now_ms=store.now_ms,
+                idempotency_key="key",
+            )
+
+        relay.cut, relay.is_open = "answer", False
+        assert type(await outcome(post())) is OutcomeUnknown
+        relay.is_open = True
+        assert (await post()).post_id == (await post()).post_id
 
     run(url, body)
-    assert ids_at(postgresql_url) == [1, 2, 3]
+    with psycopg.connect(postgresql_url) as reader:
+        assert reader.execute("SELECT count(*) FROM posts").fetchone() == (1,)
 
 
 def test_a_lock_that_another_program_holds_costs_two_seconds(
@@ -115,6 +182,7 @@ def test_writes_that_a_crash_of_the_server_lost_are_never_acknowledged(
         operator.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
         operator.execute("SELECT pg_reload_conf()")
     answered: list[Any] = []
+    told: list[Event] = []
     killed: list[int] = []
     connect = module.PostgresqlConnection
 
@@ -146,7 +214,9 @@ def test_writes_that_a_crash_of_the_server_lost_are_never_acknowledged(
         # The writer goes on.
         assert await asyncio.wait_for(database.write(add, note_id=9), 10) == 9
 
-    run(url, body)
+    run(url, body, publish=told.extend)
     stored = [number for number in ids_at(url) if number < 1_000]
     assert stored == [0, 9], "the crash lost nothing, so the test shows nothing"
     assert [type(one) for one in answered] == [OutcomeUnknown if others else Busy] * 4 + [type(None)]
+    # What may have been stored is read again.
+    assert told == [AccountChanged(number) for number in ([0, 1, 2, 3, 4, 9] if others else [0, 9])]
