@@ -212,8 +212,10 @@ class Gate:
             self.strangers.lift()
 
     def denial_s(self, identity: Identity, at_s: float) -> int:
-        """Return the Retry-After of a denied identity: longer each time."""
-        return min(MAX_RETRY_AFTER_S, DENIED_S * self.patience.refused(identity, at_s))
+        """Return the Retry-After of a denied identity, longer each time, and remember it."""
+        pause_s = min(MAX_RETRY_AFTER_S, DENIED_S * self.patience.refused(identity, at_s))
+        self.patience.told(identity, at_s + pause_s)
+        return pause_s
 
     def evicted(self) -> list[tuple[Ticket, str]]:
         """Return the waiting tickets that must now be refused, each with its reason, and forget them."""

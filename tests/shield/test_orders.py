@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from stormpetrel.shield.answer import IGNORED_DEMOTES
 from stormpetrel.shield.classify import K1, K2
 from stormpetrel.shield.queues import GONE, RUNNING
 from stormpetrel.shield.reports import Directions, OperatorEntry
@@ -50,6 +51,27 @@ def test_a_denied_network_lets_its_members_and_the_operator_through() -> None:
     place.ask("/api/v1/timelines/home", bearer=token(2), address="198.51.100.8")
     assert place.ask("/@nino", address="198.51.100.8").state != GONE
     assert place.ask("/@nino", address="198.51.101.8").state != GONE
+
+
+def test_a_denied_source_that_does_not_wait_is_reported_as_one_unless_its_network_has_members() -> None:
+    place = Visited()
+    place.member(1)
+    place.ask("/api/v1/timelines/home", bearer=token(1), address="198.51.100.7")
+    place.pass_time(60.0)
+    place.flood(2.0)
+    networks = ("203.0.113.0/24", "198.51.100.0/24")
+    directed(place, denied=tuple(deny("address", one) for one in networks), wants_sources=True)
+    for _ in range(12):
+        for address in ("203.0.113.8", "203.0.113.9", "198.51.100.8"):
+            assert place.ask("/@nino", address=address).because == "deny/address"
+    place.ask("/@nino", address="203.0.113.9", agent="Another/1.0")
+    place.pass_time(1.0)
+    report = place.shield.report(at_s=place.at_s, connections=0, cached=0, because={})
+    ignored = {source.network: source.ignored for source in report.sources}
+    assert ignored["203.0.113.8"] >= IGNORED_DEMOTES
+    # A client there waits; members are there.
+    assert ignored["203.0.113.9"] < IGNORED_DEMOTES
+    assert ignored["198.51.100.8"] == -1
 
 
 def test_an_allow_lifts_and_a_pause_stops_and_all_of_it_ends() -> None:
