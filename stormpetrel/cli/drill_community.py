@@ -103,7 +103,7 @@ def prepare(
     from stormpetrel.config_loader import load
     from stormpetrel.process import secret
     from stormpetrel.process.cpu_worker import hash_password_now
-    from stormpetrel.storage.journal import FILE_NAME, Journal
+    from stormpetrel.storage.journal import FILE_NAME, Journal, Networks
     from stormpetrel.storage.seed.community import seed as write_seed
     from stormpetrel.storage.seed.plan import Size
 
@@ -148,7 +148,7 @@ def prepare(
     tell("addresses")
     journal = Journal(config.data_dir / FILE_NAME)
     try:
-        journal.see_prefixes(maker.networks((*community.members, *community.sleepers)))
+        journal.see_networks(Networks.KNOWN, maker.networks((*community.members, *community.sleepers)))
     finally:
         journal.close()
 

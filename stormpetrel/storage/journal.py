@@ -8,8 +8,9 @@ Addresses are deleted after ADDRESS_DAYS; the rest of an entry stays.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from stormpetrel.storage.engine.sqlite_file import open_file, reading, writing
@@ -49,6 +50,8 @@ CREATE TABLE IF NOT EXISTS directions (
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS prefixes (prefix TEXT PRIMARY KEY, day INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS prefixes_by_day ON prefixes (day);
+CREATE TABLE IF NOT EXISTS shelters (prefix TEXT PRIMARY KEY, day INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS shelters_by_day ON shelters (day);
 """
 _COLUMNS = "at_ms, kind, who, address, application, channel, because, count, text"
 _ADD = f"INSERT INTO entries ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -68,12 +71,22 @@ _END_DIRECTION = "DELETE FROM directions WHERE kind = ? AND value = ?"
 _END_EXPIRED = "DELETE FROM directions WHERE expires_ms <= ?"
 _FACTS = "SELECT name, value FROM facts"
 _SET_FACT = "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)"
-_PREFIXES = "SELECT prefix, day FROM prefixes WHERE day >= ? ORDER BY day DESC LIMIT ?"
-_SEE_PREFIX = """INSERT INTO prefixes (prefix, day) VALUES (?, ?)
+_PREFIXES = "SELECT prefix, day FROM {} WHERE day >= ? ORDER BY day DESC LIMIT ?"
+_SEE_PREFIX = """INSERT INTO {} (prefix, day) VALUES (?, ?)
     ON CONFLICT (prefix) DO UPDATE SET day = max(day, excluded.day)"""
-_FORGET_PREFIXES = "DELETE FROM prefixes WHERE day < ?"
-_BOUND_PREFIXES = """DELETE FROM prefixes WHERE prefix IN (
-    SELECT prefix FROM prefixes ORDER BY day DESC LIMIT -1 OFFSET ?)"""
+_FORGET_PREFIXES = "DELETE FROM {} WHERE day < ?"
+_BOUND_PREFIXES = """DELETE FROM {0} WHERE prefix IN (
+    SELECT prefix FROM {0} ORDER BY day DESC LIMIT -1 OFFSET ?)"""
+
+
+class Networks(StrEnum):
+    """The tables of networks with the last day on which they were seen.
+
+    KNOWN: of activity with a credential. SHELTERED: others, from which a client from before an attack came during it.
+    """
+
+    KNOWN = "prefixes"
+    SHELTERED = "shelters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +176,9 @@ class Journal:
         before_ms = now_ms - ADDRESS_DAYS * DAY_MS
         try:
             self._raw.execute(_FORGET_ADDRESSES, (before_ms,))
-            self._raw.execute(_FORGET_PREFIXES, (before_ms // DAY_MS,))
-            self._raw.execute(_BOUND_PREFIXES, (MAX_PREFIXES,))
+            for table in Networks:
+                self._raw.execute(_FORGET_PREFIXES.format(table), (before_ms // DAY_MS,))
+                self._raw.execute(_BOUND_PREFIXES.format(table), (MAX_PREFIXES,))
             self._raw.execute(_END_EXPIRED, (now_ms,))
             # Overwritten data must not stay in the write-ahead log.
             self._raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -211,19 +225,20 @@ class Journal:
         """Store a number."""
         self._run(_SET_FACT, (name, value))
 
-    def known_prefixes(self, *, now_ms: int) -> list[tuple[str, int]]:
+    def networks(self, table: Networks, *, now_ms: int) -> list[tuple[str, int]]:
         """Return networks and their last day within ADDRESS_DAYS, newest first, at most MAX_PREFIXES."""
         first_day = now_ms // DAY_MS - ADDRESS_DAYS
         try:
-            return [(row[0], row[1]) for row in self._raw.execute(_PREFIXES, (first_day, MAX_PREFIXES))]
+            rows = self._raw.execute(_PREFIXES.format(table), (first_day, MAX_PREFIXES))
+            return [(row[0], row[1]) for row in rows]
         except sqlite3.Error as error:
             raise JournalFailed(str(error)) from error
 
-    def see_prefixes(self, prefixes: Sequence[tuple[str, int]]) -> None:
-        """Store networks with credentialed activity, and the day."""
+    def see_networks(self, table: Networks, prefixes: Iterable[tuple[str, int]]) -> None:
+        """Store networks and the day."""
         try:
             with writing(self._raw):
-                self._raw.executemany(_SEE_PREFIX, prefixes)
+                self._raw.executemany(_SEE_PREFIX.format(table), prefixes)
         except sqlite3.Error as error:
             raise JournalFailed(str(error)) from error
 

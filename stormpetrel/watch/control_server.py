@@ -45,7 +45,7 @@ from stormpetrel.model.event import ShieldPaused, ShieldRuled
 from stormpetrel.shield.entries import covers
 from stormpetrel.shield.prefixes import DAY_S, KNOWN_DAYS
 from stormpetrel.shield.reports import Directions, OperatorEntry
-from stormpetrel.storage.journal import Direction, Note
+from stormpetrel.storage.journal import Direction, Networks, Note
 from stormpetrel.watch.audience import WatchAudience
 from stormpetrel.watch.canaries import Canaries
 from stormpetrel.watch.cluster_state import ClusterState
@@ -81,6 +81,7 @@ class ControlServer:
         canaries: Canaries,
         incidents: IncidentDesk,
         known_prefixes: Iterable[tuple[str, int]] = (),
+        shelters: Iterable[str] = (),
         proxies: tuple[Network, ...] = (),
     ) -> None:
         self._cluster = cluster
@@ -104,7 +105,9 @@ class ControlServer:
         """Returns the present phase of the traffic."""
         self.audience: WatchAudience | None = None
         """Takes the counts of processes that count visitors."""
-        self.guard = GuardLink(GuardPlan(is_known=self._is_known, proxies=proxies))
+        plan = GuardPlan(is_known=self._is_known, proxies=proxies)
+        plan.shelter(shelters)
+        self.guard = GuardLink(plan)
 
     def heard(self, event: ShieldRuled | ShieldPaused) -> None:
         """Direct the workers by another machine's order and store it; `orders` already has it."""
@@ -167,6 +170,7 @@ class ControlServer:
             elif isinstance(first, TextCounts):
                 self._cluster.moments.add_texts(first)
                 self.guard.plan.shelter(first.networks)
+                self._remember_shelters(first.networks)
             elif isinstance(first, AudienceHello):
                 if self.audience is not None:
                     await self.audience.serve(first, reader, writer)
@@ -216,7 +220,13 @@ class ControlServer:
         self._cluster.take(name, message.report, at_s=at_s)
         self._learn(message.report.prefixes)
         self.guard.take(message.report)
-        self._books.see(message.report.prefixes)
+        self._books.see(Networks.KNOWN, message.report.prefixes)
+        self._remember_shelters(message.report.sheltered)
+
+    def _remember_shelters(self, prefixes: Iterable[str]) -> None:
+        """Keep the guard from listing these networks after a restart of the watch too."""
+        day = int(clock.now_s() // DAY_S)
+        self._books.see(Networks.SHELTERED, ((prefix, day) for prefix in prefixes))
 
     def _learn(self, prefixes: Iterable[tuple[str, int]]) -> None:
         for prefix, day in prefixes:

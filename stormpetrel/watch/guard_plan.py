@@ -103,6 +103,10 @@ class GuardPlan:
         """Return how long the list stays empty because of failing canaries; 0 if it does not."""
         return max(0.0, self._off_until_s - at_s)
 
+    def stay_off(self, because: str, *, until_s: float) -> None:
+        """List nothing until then: the networks that must not be listed are not known yet."""
+        self.off_because, self._off_until_s = because, until_s
+
     def shelter(self, prefixes: Iterable[str]) -> None:
         """Note networks (/24, IPv6 /48) that a client from before the attack came from: nothing is listed there."""
         for prefix in prefixes:

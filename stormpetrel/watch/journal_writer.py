@@ -11,14 +11,21 @@ import contextlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from stormpetrel.shield.entries import InvalidEntry, canonical_value
-from stormpetrel.storage.journal import FILE_NAME, Direction, Journal, JournalFailed, Note
+from stormpetrel.storage.journal import (
+    FILE_NAME,
+    Direction,
+    Journal,
+    JournalFailed,
+    Networks,
+    Note,
+)
 
 MAX_WAITING = 2_000
 MAX_WAITING_PREFIXES = 20_000
@@ -36,6 +43,7 @@ class Remembered:
     directions: tuple[Direction, ...] = ()
     facts: tuple[tuple[str, int], ...] = ()
     prefixes: tuple[tuple[str, int], ...] = ()
+    shelters: tuple[tuple[str, int], ...] = ()
     is_read: bool = False
 
 
@@ -52,7 +60,7 @@ class JournalWriter:
         self._journal: Journal | None = None
         self._waiting: deque[Note] = deque()
         self._unsaid = 0
-        self._prefixes: dict[str, int] = {}
+        self._networks: dict[tuple[Networks, str], int] = {}
         self.thread = ThreadPoolExecutor(1, "journal")
         self._lock = threading.Lock()
         self._logged_at_s = -LOG_EVERY_S
@@ -68,12 +76,14 @@ class JournalWriter:
                     self._unsaid += 1
                 self._waiting.append(note)
 
-    def see(self, prefixes: Sequence[tuple[str, int]]) -> None:
+    def see(self, table: Networks, prefixes: Iterable[tuple[str, int]]) -> None:
         """Queue networks with their day for the next `flush`."""
         with self._lock:
+            waiting = self._networks
             for prefix, day in prefixes:
-                if prefix in self._prefixes or len(self._prefixes) < MAX_WAITING_PREFIXES:
-                    self._prefixes[prefix] = max(day, self._prefixes.get(prefix, 0))
+                key = table, prefix
+                if key in waiting or len(waiting) < MAX_WAITING_PREFIXES:
+                    waiting[key] = max(day, waiting.get(key, 0))
 
     async def remembered(self, *, now_ms: int) -> Remembered:
         """Return the state that the last watch left; empty if the file cannot be read."""
@@ -82,7 +92,8 @@ class JournalWriter:
             return Remembered(
                 tuple(journal.directions(now_ms=now_ms)),
                 tuple(journal.facts().items()),
-                tuple(journal.known_prefixes(now_ms=now_ms)),
+                tuple(journal.networks(Networks.KNOWN, now_ms=now_ms)),
+                tuple(journal.networks(Networks.SHELTERED, now_ms=now_ms)),
                 is_read=True,
             )
 
@@ -109,8 +120,8 @@ class JournalWriter:
         """Write the queue; remove expired entries every TIDY_EVERY_S."""
         with self._lock:
             notes, unsaid = list(self._waiting), self._unsaid
-            prefixes = list(self._prefixes.items())
-        if notes or prefixes or self.problem:
+            networks = list(self._networks.items())
+        if notes or networks or self.problem:
             if unsaid:
                 notes.append(
                     Note(
@@ -123,17 +134,19 @@ class JournalWriter:
 
             def write(journal: Journal) -> None:
                 journal.write(notes)
-                if prefixes:
-                    journal.see_prefixes(prefixes)
+                for table in Networks:
+                    journal.see_networks(
+                        table, [(prefix, day) for (kind, prefix), day in networks if kind is table]
+                    )
 
             if await self._did(write):
                 with self._lock:
                     for _ in range(min(len(notes) - bool(unsaid), len(self._waiting))):
                         self._waiting.popleft()
                     self._unsaid -= unsaid
-                    for prefix, day in prefixes:
-                        if self._prefixes.get(prefix) == day:
-                            del self._prefixes[prefix]
+                    for key, day in networks:
+                        if self._networks.get(key) == day:
+                            del self._networks[key]
         if at_s - self._tidied_at_s >= TIDY_EVERY_S:
             self._tidied_at_s = at_s
             await self._did(lambda journal: journal.tidy(now_ms=now_ms))

@@ -39,6 +39,7 @@ from stormpetrel.watch.canaries import Canaries
 from stormpetrel.watch.cluster_state import ClusterState
 from stormpetrel.watch.control_server import ControlServer
 from stormpetrel.watch.fleet import Fleet
+from stormpetrel.watch.guard_plan import OFF_S
 from stormpetrel.watch.insight import InsightKeeper
 from stormpetrel.watch.journal_writer import JournalWriter, Remembered
 from stormpetrel.watch.metrics import Figures, exposition
@@ -104,8 +105,14 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
         canaries=canaries,
         incidents=IncidentDesk(board, status_book),
         known_prefixes=reversed(found.prefixes),
+        shelters=[prefix for prefix, _ in reversed(found.shelters)],
         proxies=config.edge.proxy_networks,
     )
+    if not found.is_read:
+        control_server.guard.plan.stay_off(
+            "the journal could not be read when the watch started",
+            until_s=asyncio.get_running_loop().time() + OFF_S,
+        )
     control_server.phase = attack_watch.phase
     fleet = Fleet(bus, cluster.orders, control_server.heard)
     control_server.say = fleet.say

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from stormpetrel.shield.prefixes import DAY_S, prefix_of
-from stormpetrel.storage.journal import FILE_NAME, Journal
+from stormpetrel.storage.journal import FILE_NAME, Journal, Networks
 from tests.guard.listing import PORT, a_guard, connects
 from tests.guard.networks import LISTED, OTHER, SERVER, two_machines
 from tests.instance import STORMPETREL, prepared_instance
@@ -56,7 +56,7 @@ def test_a_source_that_never_waits_is_dropped_and_freed_by_a_pause(tmp_path, sql
         # As a watch that was restarted in an attack, which goes on until a minute has been calm.
         journal = Journal(data_dir / FILE_NAME)
         journal.set_fact("onset_ms", int(time.time() * 1000))
-        journal.see_prefixes([(prefix_of(NEIGHBOUR), int(time.time() // DAY_S) - 1)])
+        journal.see_networks(Networks.KNOWN, [(prefix_of(NEIGHBOUR), int(time.time() // DAY_S) - 1)])
         journal.close()
         log = open(tmp_path / "serve.log", "w")  # noqa: SIM115 - closed with the process
         process = server.start(

@@ -15,6 +15,7 @@ from stormpetrel.storage.journal import (
     Direction,
     Journal,
     JournalFailed,
+    Networks,
     Note,
     read,
 )
@@ -90,19 +91,21 @@ def test_addresses_are_forgotten_after_their_days_and_what_happened_is_not(path)
     assert b"192.0.2.1" not in path.read_bytes()
 
 
-def test_networks_are_known_for_their_days_and_the_latest_day_counts(path):
+@pytest.mark.parametrize(("table", "other"), [tuple(Networks), tuple(reversed(Networks))])
+def test_networks_are_known_for_their_days_and_the_latest_day_counts(path, table, other):
     journal = Journal(path)
     today = NOW_MS // DAY_MS
-    journal.see_prefixes([("192.0.2.0/24", today), ("198.51.100.0/24", today - ADDRESS_DAYS - 1)])
-    journal.see_prefixes([("192.0.2.0/24", today - 3), ("2001:db8:1::/48", today - ADDRESS_DAYS)])
-    assert journal.known_prefixes(now_ms=NOW_MS) == [
+    journal.see_networks(table, [("192.0.2.0/24", today), ("198.51.100.0/24", today - ADDRESS_DAYS - 1)])
+    journal.see_networks(table, [("192.0.2.0/24", today - 3), ("2001:db8:1::/48", today - ADDRESS_DAYS)])
+    assert journal.networks(table, now_ms=NOW_MS) == [
         ("192.0.2.0/24", today),
         ("2001:db8:1::/48", today - ADDRESS_DAYS),
     ]
+    assert journal.networks(other, now_ms=NOW_MS) == []
     journal.tidy(now_ms=NOW_MS)
     journal.close()
     raw = sqlite3.connect(path)
-    assert raw.execute("SELECT count(*) FROM prefixes").fetchone() == (2,)
+    assert raw.execute(f"SELECT count(*) FROM {table}").fetchone() == (2,)
     raw.close()
 
 

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from stormpetrel import clock
 from stormpetrel.control import wire
 from stormpetrel.control.asking import ask
 from stormpetrel.control.messages import (
@@ -28,6 +29,7 @@ from stormpetrel.control.messages import (
 from stormpetrel.errors import EnvironmentFailure
 from stormpetrel.shield.reports import IdentityRefusal, Offender, OperatorEntry
 from stormpetrel.watch.cluster_state import ClusterState
+from stormpetrel.watch.journal_writer import JournalWriter
 from tests.watch.reporting import a_report
 from tests.watch.watching import Worker, a_control_server, a_watch, asked
 
@@ -65,6 +67,31 @@ def test_the_guard_is_never_told_of_the_network_of_a_provider_of_text_messages(t
                 await asyncio.sleep(0.005)
             assert not server.guard.plan.is_safe("1.2.4.4")
             writer.close()
+
+    asyncio.run(body())
+
+
+def test_networks_that_the_guard_must_not_list_are_remembered_by_the_next_watch(tmp_path):
+    async def body():
+        async with a_control_server(tmp_path, ClusterState()) as server:
+            with wire.short_path(tmp_path) as path:
+                _, writer = await asyncio.open_unix_connection(path)
+            writer.write(wire.framed(TextCounts(0, received=1, networks=("1.2.3.0/24",))))
+            await writer.drain()
+            worker = Worker(tmp_path, report=a_report(sheltered=("1.2.5.0/24",)))
+            while not (server.guard.plan.is_safe("1.2.3.4") and server.guard.plan.is_safe("1.2.5.4")):
+                await asyncio.sleep(0.005)
+            await server._books.flush(now_ms=clock.now_ms(), at_s=0.0)
+            await worker.end()
+            writer.close()
+        books = JournalWriter(tmp_path)
+        found = await books.remembered(now_ms=clock.now_ms())
+        await books.close()
+        async with a_control_server(
+            tmp_path, ClusterState(), shelters=[prefix for prefix, _ in found.shelters]
+        ) as server:
+            plan = server.guard.plan
+            assert [plan.is_safe(one) for one in ("1.2.3.4", "1.2.5.4", "1.2.4.4")] == [True, True, False]
 
     asyncio.run(body())
 

@@ -164,6 +164,15 @@ def test_two_failures_of_a_members_canary_withdraw_everything_for_ten_minutes():
     assert seconds(plan, flood(BOT, failures={"web": 0}), from_s=606) == [(BOT, 60)]
 
 
+def test_a_plan_that_does_not_know_the_networks_yet_lists_nothing_for_a_while():
+    plan = a_plan()
+    plan.stay_off("the journal could not be read", until_s=100.0)
+    assert seconds(plan, flood(BOT), count=90) == []
+    assert (plan.off_because, plan.off_s(40.0)) == ("the journal could not be read", 60.0)
+    assert seconds(plan, flood(BOT), from_s=100) == [(BOT, 30)]
+    assert plan.off_because == ""
+
+
 def test_a_canary_that_failed_before_there_was_a_list_does_not_end_it():
     plan = a_plan()
     assert seconds(plan, flood(BOT, failures={"web": 1})) == [(BOT, 30)]

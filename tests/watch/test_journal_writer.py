@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 
 from stormpetrel.storage import journal
-from stormpetrel.storage.journal import FILE_NAME, Direction, Note, read
+from stormpetrel.storage.journal import FILE_NAME, Direction, Networks, Note, read
 from stormpetrel.watch import journal_writer
 from stormpetrel.watch.journal_writer import JournalWriter
 
@@ -26,7 +26,8 @@ def test_what_is_noted_is_written_and_what_was_ordered_is_found_by_the_next_watc
     async def first():
         books = JournalWriter(tmp_path)
         books.note([note("one"), note("two")])
-        books.see([("192.0.2.0/24", NOW_MS // journal.DAY_MS)])
+        books.see(Networks.KNOWN, [("192.0.2.0/24", NOW_MS // journal.DAY_MS)])
+        books.see(Networks.SHELTERED, [("198.51.100.0/24", NOW_MS // journal.DAY_MS)])
         await books.flush(now_ms=NOW_MS, at_s=0.0)
         assert await books.set_direction(Direction("deny", "account", "7", NOW_MS + 1_000, "x"))
         assert await books.set_fact("paused_until_ms", 5)
@@ -44,6 +45,7 @@ def test_what_is_noted_is_written_and_what_was_ordered_is_found_by_the_next_watc
     assert [one.value for one in found.directions] == ["7"]
     assert found.facts == (("paused_until_ms", 5),)
     assert found.prefixes == (("192.0.2.0/24", NOW_MS // journal.DAY_MS),)
+    assert found.shelters == (("198.51.100.0/24", NOW_MS // journal.DAY_MS),)
 
 
 def test_a_rule_that_an_earlier_release_saved_as_it_was_typed_is_replaced_and_ended(tmp_path):

@@ -70,7 +70,7 @@ async def a_watch(directory, prefixes=None, audience=None):
 
 
 @asynccontextmanager
-async def a_control_server(directory, cluster, prefixes=None, audience=None):
+async def a_control_server(directory, cluster, prefixes=None, audience=None, shelters=()):
     """Run the watch's desk, without its clock. Yield it."""
     books = JournalWriter(directory)
     canary = Canary(ProbeClient("127.0.0.1", 1, "here.example"), credentials(b"x" * 32), lambda person: {})
@@ -87,6 +87,7 @@ async def a_control_server(directory, cluster, prefixes=None, audience=None):
         canaries=canaries,
         incidents=IncidentDesk(board, status_book),
         known_prefixes=(prefixes or {}).items(),
+        shelters=shelters,
     )
     control_server.audience = audience
     sock = wire.listen(directory)
