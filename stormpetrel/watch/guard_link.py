@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import socket
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from stormpetrel.storage.journal import Note
 from stormpetrel.watch.guard_plan import GuardInputs, GuardPlan
 
 UNSENT_BYTES = 4 * 1024 * 1024
+LOG_EVERY_S = 60.0
 SUM_EVERY_S = 5.0
 """Interval of the journal's notes on how many sources were listed."""
 _STRANGERS = ("K3", "K4")
@@ -52,6 +54,8 @@ class GuardLink:
         self._was_connected = False
         self._was_off = ""
         self._problem = ""
+        self._turned_away = 0
+        self._logged_at_s = -math.inf
 
     @property
     def is_connected(self) -> bool:
@@ -127,7 +131,7 @@ class GuardLink:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._writer is not None:
             # Two guards would undo each other's table. One that is dead or silent has lost its place.
-            log.warning("a second guard was turned away: one is connected")
+            self._turn_away()
             writer.close()
             return
         self._writer, self._is_new = writer, True
@@ -149,6 +153,17 @@ class GuardLink:
             writer.close()
             with contextlib.suppress(OSError, asyncio.CancelledError):
                 await writer.wait_closed()
+
+    def _turn_away(self) -> None:
+        """Count a further guard, which tries each second, and log it at most once in LOG_EVERY_S."""
+        self._turned_away += 1
+        at_s = asyncio.get_running_loop().time()
+        if at_s - self._logged_at_s < LOG_EVERY_S:
+            return
+        self._logged_at_s = at_s
+        log.warning(
+            "another guard was turned away, because one is connected (attempts so far: %d)", self._turned_away
+        )
 
     def _send(self, writer: asyncio.StreamWriter, changes: GuardList) -> None:
         if writer.transport.get_write_buffer_size() > UNSENT_BYTES:
