@@ -116,6 +116,10 @@ def test_systemd_understands_the_units(units):
     assert "nothing" in done.stderr
 
 
+def test_the_service_of_the_guard_bounds_the_time_of_its_packet_filter(units):
+    assert "\nCPUQuota=10%\n" in (units / "stormpetrel-guard.service").read_text()
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_systemd_finds_the_services_confined(units, name):
     require("systemd")
