@@ -313,7 +313,7 @@ class EdgeWorker:
         # The shield knows no pages, and no connections.
         return replace(
             report,
-            held=self.shield.counters.held(at_s=at_s),
+            held=self.shield.counters.held.samples(at_s=at_s),
             pages=self.cache.take_hits(MAX_PAGES),
             evidence=self.evidence.take(self.connections, at_s),
         )

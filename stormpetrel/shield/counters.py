@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from stormpetrel.shield.admit import SPENT
 from stormpetrel.shield.answer import Refused
 from stormpetrel.shield.classify import K2, K3_FAR, LANES
-from stormpetrel.shield.identify import Identity
+from stormpetrel.shield.held import HeldClients
 from stormpetrel.shield.queues import Ticket
 from stormpetrel.shield.reports import (
     EXCESS,
@@ -29,8 +29,6 @@ _EXCESS = ("ceiling/", "deny/", "queue/identity")
 LIMITED = 429
 TURNED_AWAY = {LIMITED: "application/limit", 503: "application/busy"}
 """The policy lines of answers by which the application refuses: a client's own limit, and no capacity for a write."""
-MAX_HELD = 20_000
-"""Clients that wait as they were asked to; further ones are not noted."""
 GIVES_UP_S = 1.0
 """A client that leaves sooner has not given up: people wait for longer, and a program may leave to be counted."""
 
@@ -50,15 +48,15 @@ class Counters:
     """CountTables since the last `take`. At most classes x channels x MAX_APPLICATIONS, MAX_REFUSALS refusals one by
     one and MAX_SUMS sums of the others."""
 
-    __slots__ = ("_applications", "_counts", "_held", "_refusals", "_sums", "because")
+    __slots__ = ("_applications", "_counts", "_refusals", "_sums", "because", "held")
 
     def __init__(self) -> None:
         self._counts: dict[tuple[int, str, str, str], int] = {}
         self._applications: set[str] = set()
         self._refusals: list[IdentityRefusal] = []
         self._sums: dict[tuple[str, str, str], tuple[int, float]] = {}
-        # Until when a client was asked to wait, by identity and channel.
-        self._held: dict[tuple[Identity, str], float] = {}
+        self.held = HeldClients()
+        """Clients from before the attack that were refused, and wait as they were asked to."""
         self.because: Counter[str] = Counter()
 
     def count(self, ticket: Ticket, outcome: str) -> None:
@@ -69,8 +67,8 @@ class Counters:
             counts[key] += 1
         else:
             self._begin(key)
-        if self._held and outcome in _SERVED:
-            self._held.pop((ticket.identity, ticket.channel), None)
+        if self.held and outcome in _SERVED:
+            self.held.served(ticket.identity, ticket.channel)
 
     def asked_to_wait(self, ticket: Ticket, refused: Refused, *, at_s: float) -> None:
         """Note that a client from before the attack was refused, until it is served or its Retry-After is over.
@@ -79,14 +77,7 @@ class Counters:
         """
         if ticket.lane > K2 or not refused.retry_after_s or refused.because.startswith(_EXCESS):
             return
-        key = ticket.identity, ticket.channel
-        if key in self._held or len(self._held) < MAX_HELD:
-            self._held[key] = at_s + refused.retry_after_s
-
-    def held(self, *, at_s: float) -> dict[str, int]:
-        """Return how many clients wait as they were asked to, by channel."""
-        self._held = {key: until_s for key, until_s in self._held.items() if until_s > at_s}
-        return dict(Counter(channel for _, channel in self._held))
+        self.held.asked_to_wait(ticket.identity, ticket.channel, until_s=at_s + refused.retry_after_s)
 
     def refused(self, ticket: Ticket, because: str, *, epoch_s: float) -> None:
         """Count a refusal; if the client has a credential, also record the refusal itself."""

@@ -62,6 +62,13 @@ class StrangerSource(NamedTuple):
     ignored: int
 
 
+class HeldSample(NamedTuple):
+    """Clients that wait as they were asked to, as hashes: all whose hash is a multiple of `one_in` (held.py)."""
+
+    one_in: int
+    clients: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class IdentityRefusal:
     """A refusal of a client with a credential: collateral, unless it was demoted for its own excess.
@@ -94,7 +101,7 @@ class WorkerReport:
     `classes`, `channels`, `applications`: counts by name and outcome (OUTCOMES). `because`: refusals by
     policy line, including the edge's own. `known`: `channels` of the classes K0 to K2 alone, of clients from
     before the attack, also with FAILED and EXCESS. `known_applications`: the same by application, in the channel
-    `apps`. `held`: clients of `known` by channel that were refused, and wait as long as they were asked to.
+    `apps`. `held`: a sample of the clients of `known` by channel that were refused, and wait as they were asked to.
     `streaming_members`: accounts with an open stream, now. `pages`: answers from memory by path, the MAX_PAGES
     hottest. `waiting`: how many requests wait now, by class. `worst_wait_s`: the longest wait for a slot in the
     period. `loop_lag_s`: the worst lateness of the loop's tick. `writer_wait_s`: how long the write that waits
@@ -127,7 +134,7 @@ class WorkerReport:
     known: dict[str, dict[str, int]] = field(default_factory=dict)
     known_applications: dict[str, dict[str, int]] = field(default_factory=dict)
     because: dict[str, int] = field(default_factory=dict)
-    held: dict[str, int] = field(default_factory=dict)
+    held: dict[str, HeldSample] = field(default_factory=dict)
     streaming_members: int = 0
     pages: dict[str, int] = field(default_factory=dict)
     waiting: dict[str, int] = field(default_factory=dict)

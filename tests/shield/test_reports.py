@@ -9,6 +9,7 @@ import pytest
 
 from stormpetrel.shield.reports import (
     Directions,
+    HeldSample,
     IdentityRefusal,
     Offender,
     OperatorEntry,
@@ -35,6 +36,7 @@ REPORT = WorkerReport(
     demoted=0,
     classes={"K1": {"served": 3}},
     because={"queue/full": 1},
+    held={"apps": HeldSample(2, (4, 6))},
     offenders=(Offender("account:1", 0.5, 10, 1, 0),),
     refusals=(IdentityRefusal(1.5, "account:1", "Tusky", "apps", "queue/full"),),
     prefixes=(("192.0.2.0/24", 20_000),),

@@ -24,6 +24,7 @@ from enum import Enum
 
 from stormpetrel.control.messages import CanaryState
 from stormpetrel.model.channel import ChannelState
+from stormpetrel.shield.held import clients_held
 from stormpetrel.shield.reports import EXCESS, FAILED, WorkerReport
 
 SILENT_S = 30.0
@@ -138,7 +139,7 @@ def known_counts(
     """
     names = KNOWN_CHANNELS.get(channel, ())
     newest = {report.worker: report for report in reports}.values()
-    held = sum(report.held.get(name, 0) for report in newest for name in names)
+    held = clients_held([report.held[name] for report in newest for name in names if name in report.held])
     counts = tally(report.known.get(name, {}) for report in reports for name in names)
     if channel == STREAMS:
         # The requests of the last seconds are only those that opened a stream: most people opened theirs long ago.

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stormpetrel.model.channel import CHANNEL_NAMES, ChannelState
-from stormpetrel.shield.reports import CHANNELS, EXCESS, FAILED, OUTCOMES
+from stormpetrel.shield.reports import CHANNELS, EXCESS, FAILED, OUTCOMES, HeldSample
 from stormpetrel.watch.probes import PROBES
 from stormpetrel.watch.status.channels import (
     KNOWN_CHANNELS,
@@ -153,13 +153,29 @@ def test_counts_are_never_negative(row):
     assert 0 <= counts.share <= 1
 
 
+def waiting(count, *, first=0):
+    """Return the sample of a worker with some clients that wait."""
+    return HeldSample(1, tuple(range(first, first + count)))
+
+
+def test_a_client_that_several_workers_refused_waits_once():
+    reports = [a_report(worker=one, held={"streaming": waiting(10)}) for one in range(3)]
+    assert known_counts("streaming", reports) == KnownCounts(held=10)
+    # The same clients in two channels of the shield: they are those of one page here.
+    reports = [a_report(held={"web": waiting(30), "returning": waiting(30)})]
+    assert known_counts("web", reports) == KnownCounts(held=3)
+
+
 def test_people_whose_streams_are_missing_turn_live_updates_although_no_request_fails():
     quiet = {"known": {"streaming": {"served": 1}}, "streaming_members": 112}
     reports = [a_report(worker=one, sequence=number, **quiet) for number in range(3) for one in (0, 1)]
     assert known_counts("streaming", reports) == KnownCounts(good=6, bad=0, lasting=224)
     # A worker was killed: apps open their streams again, some are refused, and wait for 45 s as they were asked to.
-    waiting = [*reports[:-1], a_report(worker=1, held={"streaming": 75, "apps": 3}, **quiet)]
-    counts = known_counts("streaming", waiting)
+    refused = [
+        *reports[:-1],
+        a_report(worker=1, held={"streaming": waiting(75), "apps": waiting(3)}, **quiet),
+    ]
+    counts = known_counts("streaming", refused)
     assert counts == KnownCounts(good=6, held=75, lasting=224)
     assert verdict(a_result("streaming"), counts=counts) is ChannelVerdict.SOME
     assert not counts.is_plain
@@ -167,13 +183,20 @@ def test_people_whose_streams_are_missing_turn_live_updates_although_no_request_
 
 def test_a_client_that_is_refused_again_counts_once_for_its_stream():
     known = {"streaming": {"served": 2, "refused": 30}}
-    counts = known_counts("streaming", [a_report(known=known, held={"streaming": 10}, streaming_members=90)])
+    counts = known_counts(
+        "streaming", [a_report(known=known, held={"streaming": waiting(10)}, streaming_members=90)]
+    )
     assert counts == KnownCounts(good=2, bad=30, lasting=90)
 
 
 def test_clients_that_wait_count_as_often_as_they_would_ask():
     served = {"known": {"web": {"served": 30}, "returning": {"served": 20}, "apps": {"served": 50}}}
-    reports = [a_report(**served), a_report(**served, held={"web": 40, "returning": 20, "feeds": 10})]
+    reports = [
+        a_report(**served),
+        a_report(
+            **served, held={"web": waiting(40), "returning": waiting(20, first=40), "feeds": waiting(10)}
+        ),
+    ]
     assert known_counts("web", reports) == KnownCounts(good=100, held=6)
     assert known_counts("apps", reports) == KnownCounts(good=100)
     assert known_counts("media", reports) == KnownCounts()
@@ -210,7 +233,7 @@ def test_without_a_report_there_are_no_counts():
 
 
 def test_clients_that_wait_are_no_major_outage_while_the_canary_succeeds():
-    counts = known_counts("apps", [a_report(held={"apps": 900})])
+    counts = known_counts("apps", [a_report(held={"apps": waiting(900)})])
     assert counts.share == 0.0
     assert verdict(a_result(), counts=counts) is ChannelVerdict.SOME
 
