@@ -13,7 +13,6 @@ _YEARLY = "no yearly reviews"
 _TRANSLATION = "no translation service"
 _ADMIN_API = "moderation has web pages and commands, but no API"
 _ADDRESSES = "the shield judges addresses; there are no block lists"
-_REQUESTS = "notifications are never filtered, so there are no requests"
 _PUSH = "web push is not supported yet"
 
 METHODS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
@@ -218,13 +217,13 @@ METHODS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("POST /api/v1/notifications/{id}/dismiss", ""),
             ("GET /api/v1/notifications/unread_count", ""),
             ("GET /api/v2/notifications/policy", ""),
-            ("PATCH /api/v2/notifications/policy", _REQUESTS),
+            ("PATCH /api/v2/notifications/policy", ""),
             ("GET /api/v1/notifications/requests", ""),
-            ("GET /api/v1/notifications/requests/{id}", _REQUESTS),
-            ("POST /api/v1/notifications/requests/{id}/accept", _REQUESTS),
-            ("POST /api/v1/notifications/requests/{id}/dismiss", _REQUESTS),
-            ("POST /api/v1/notifications/requests/accept", _REQUESTS),
-            ("POST /api/v1/notifications/requests/dismiss", _REQUESTS),
+            ("GET /api/v1/notifications/requests/{id}", ""),
+            ("POST /api/v1/notifications/requests/{id}/accept", ""),
+            ("POST /api/v1/notifications/requests/{id}/dismiss", ""),
+            ("POST /api/v1/notifications/requests/accept", ""),
+            ("POST /api/v1/notifications/requests/dismiss", ""),
             ("GET /api/v1/notifications/requests/merged", ""),
             ("GET /api/v2/notifications", ""),
             ("GET /api/v2/notifications/{group_key}", ""),

@@ -7,7 +7,7 @@ from typing import Any
 from stormpetrel.api.json import entities, instance_entities
 from stormpetrel.api.shapes import answers
 from stormpetrel.http.request import Request
-from stormpetrel.http.response import Response, json
+from stormpetrel.http.response import Response
 from stormpetrel.http.routing import Handler
 
 
@@ -30,14 +30,7 @@ async def translation_languages(request: Request) -> Response:
     return Response(body=b"{}")
 
 
-@answers(entities.Merged)
-async def requests_merged(request: Request) -> Response:
-    """Check if accepted notifications were merged: always true here"""
-    return json(entities.Merged(merged=True))
-
-
 custom_emojis = _none_of(entities.CustomEmoji, "List custom emoji: always empty")
 domain_blocks = _none_of(instance_entities.DomainBlock, "List blocked servers: always empty")
 domains = _none_of(str, "List blocked or known domains: always empty")
 identity_proofs = _none_of(dict[str, str], "List Keybase proofs: always empty, as in Mastodon since 3.5")
-requests = _none_of(entities.NotificationRequest, "List filtered notifications: always empty")

@@ -13,7 +13,6 @@ from stormpetrel.api.json.entities import (
     Nothing,
     Notification,
     NotificationCount,
-    NotificationPolicy,
 )
 from stormpetrel.api.json.notification_details import WITH_DETAILS
 from stormpetrel.api.json.render import keep_finished, renderer
@@ -50,10 +49,16 @@ class NotificationsQuery(PageQuery, kw_only=True):
     account_id: Id | None = None
 
 
-@answers(list[Notification], takes=NotificationsQuery, paged=True)
+class ListQuery(NotificationsQuery, kw_only=True):
+    """`include_filtered`: also notifications that wait in requests."""
+
+    include_filtered: bool = False
+
+
+@answers(list[Notification], takes=ListQuery, paged=True)
 async def index(request: Request) -> Response:
     """View notifications"""
-    query = request.query(NotificationsQuery)
+    query = request.query(ListQuery)
     page = page_of(query, default=ACCOUNTS_DEFAULT, most=ACCOUNTS_MOST)
     # Ignore unknown types: newer apps request types that older servers lack.
     kinds = kinds_of(query.types) if query.types else None
@@ -67,10 +72,11 @@ async def index(request: Request) -> Response:
         kinds=kinds,
         exclude=kinds_of(query.exclude_types),
         from_account_id=one_id(query.account_id, "account_id"),
+        include_filtered=query.include_filtered,
     )
     bodies = await renderer(request).notifications(found, reader_id=request.account_id)
-    # The details of reports and warnings change without an event.
-    if not any(one.kind in WITH_DETAILS for one in found):
+    # The details of reports and warnings change without an event, and filtered notifications come without one.
+    if not query.include_filtered and not any(one.kind in WITH_DETAILS for one in found):
         post_ids = [one.post_id for one in found if one.post_id is not None]
         account_ids = [one.from_account_id for one in found]
         await keep_finished(request, post_ids, others=account_ids, obeys_mutes=True)
@@ -129,12 +135,6 @@ async def unread_count(request: Request) -> Response:
     )
     await keep_finished(request, obeys_mutes=True)
     return json(NotificationCount(count=count))
-
-
-@answers(NotificationPolicy)
-async def policy(request: Request) -> Response:
-    """View the filtering policy: silenced accounts notify only followers"""
-    return json(NotificationPolicy())
 
 
 # Markers -------------------------------------------------------------------------------------------------

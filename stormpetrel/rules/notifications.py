@@ -8,9 +8,11 @@ from stormpetrel.errors import Invalid, NotFound
 from stormpetrel.model.event import MarkersMoved, NotificationsRemoved, Notified
 from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.notification import Kind, Marker, Notification
+from stormpetrel.model.notification_policy import Choice
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Visibility
 from stormpetrel.model.visibility import may_see
+from stormpetrel.rules import notification_policy
 from stormpetrel.storage import accounts, phone_queue, phones, pins, posts, relationships
 from stormpetrel.storage import notifications as stored
 from stormpetrel.storage.engine.connection import Connection
@@ -40,7 +42,9 @@ def notify(
     - one of the two accounts blocks the other, or it mutes the other's notifications,
     - the other account is silenced and it does not follow it,
     - it muted the thread,
-    - it has the same notification already, of a kind in _ONCE.
+    - it has the same notification already, of a kind in _ONCE,
+    - its policy drops it (rules/notification_policy.py). If the policy filters it, it is stored, but neither
+      streamed nor texted.
     """
     if account_id == from_account_id and kind is not Kind.POLL:
         return
@@ -62,8 +66,16 @@ def notify(
     what = {"account_id": account_id, "kind": kind, "from_account_id": from_account_id, "post_id": post_id}
     if kind in _ONCE and stored.exists(connection, **what):  # type: ignore[arg-type]  # as named
         return
+    treatment = notification_policy.treatment(
+        connection, account_id=account_id, kind=kind, sender=found, post_id=post_id, now_ms=now_ms
+    )
+    if treatment is Choice.DROP:
+        return
+    filtered = treatment is Choice.FILTER
     notification_id = connection.new_id(now_ms)
-    stored.insert(connection, id=notification_id, **what)  # type: ignore[arg-type]  # as named
+    stored.insert(connection, id=notification_id, filtered=filtered, **what)  # type: ignore[arg-type]  # as named
+    if filtered:
+        return
     if post_id is not None and kind in _TEXTED:
         phone_queue.put_for_account(
             connection, account_id=account_id, post_id=post_id, kind=_TEXTED[kind], now_ms=now_ms
@@ -80,8 +92,12 @@ def notifications(
     kinds: Sequence[Kind] | None = None,
     exclude: Sequence[Kind] = (),
     from_account_id: int | None = None,
+    include_filtered: bool = False,
 ) -> list[Notification]:
-    """Return the account's notifications, newest first; only `kinds` if given, never `exclude`."""
+    """Return the account's notifications, newest first; only `kinds` if given, never `exclude`.
+
+    `include_filtered`: also those that wait in requests.
+    """
     wanted = [kind for kind in (Kind if kinds is None else kinds) if kind not in exclude]
     if not wanted:
         return []
@@ -92,6 +108,7 @@ def notifications(
         kinds=wanted,
         from_account_id=from_account_id,
         now_ms=now_ms,
+        include_filtered=include_filtered,
     )
 
 

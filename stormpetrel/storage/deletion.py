@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stormpetrel.storage import second_factors
+from stormpetrel.storage import notification_policy, second_factors
 from stormpetrel.storage.engine.connection import Connection
 from stormpetrel.storage.engine.statement import sql
 
@@ -19,12 +19,15 @@ _FORGET_PROFILE = sql(
 
 
 def forget_person(connection: Connection, *, account_id: int) -> None:
-    """Delete the user (address, password), second factors, mail links, conversations, questions and profile texts."""
+    """Delete the user (address, password), second factors, mail links, conversations, questions, the policy for
+    notifications, and profile texts.
+    """
     connection.run(_FORGET_USER, account_id=account_id)
     second_factors.delete_all(connection, account_id=account_id)
     connection.run(_FORGET_LINKS, account_id=account_id)
     connection.run(_FORGET_CONVERSATIONS, account_id=account_id)
     connection.run(_FORGET_QUESTIONS, account_id=account_id)
+    notification_policy.forget(connection, account_id=account_id)
     connection.run(_FORGET_PROFILE, account_id=account_id)
 
 

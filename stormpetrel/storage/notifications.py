@@ -14,9 +14,8 @@ from stormpetrel.storage.engine.statement import sql
 
 _COLUMNS = "n.id, n.account_id, n.kind, n.from_account_id, n.post_id, n.report_id"
 
-_PAGE = (
-    f"SELECT {_COLUMNS} FROM notifications n JOIN accounts a ON a.id = n.from_account_id "
-    "WHERE n.account_id = :account_id AND n.kind IN :kinds[text] "
+SHOWN = (
+    "FROM notifications n JOIN accounts a ON a.id = n.from_account_id WHERE n.account_id = :account_id "
     "AND (n.kind IN ('sign_up', 'report') OR (a.state = 'active' AND (a.silenced = FALSE "
     "OR a.id = :account_id OR EXISTS (SELECT 1 FROM follows f "
     "WHERE f.follower_id = :account_id AND f.followed_id = a.id)))) "
@@ -26,6 +25,11 @@ _PAGE = (
     "UNION ALL SELECT target_id FROM mutes WHERE account_id = :account_id AND hide_notifications = TRUE "
     "AND (expires_at_ms = 0 OR expires_at_ms > :now_ms))"
 )
+"""Notifications that their account is shown, in its list or in a request."""
+_PAGE = (
+    f"SELECT {_COLUMNS} {SHOWN} AND n.kind IN :kinds[text] "
+    "AND (n.filtered = FALSE OR :include_filtered = TRUE)"
+)
 _NOTIFICATIONS = paged(_PAGE, "n.id")
 _GROUP = paged(f"{_PAGE} AND coalesce(n.post_id, 0) = :post_id", "n.id")
 _NOTIFICATIONS_FROM = paged(f"{_PAGE} AND n.from_account_id = :from_account_id", "n.id")
@@ -34,8 +38,8 @@ _ONE = sql(
     "AND NOT EXISTS (SELECT 1 FROM posts p WHERE p.id = n.post_id AND p.hidden AND p.author_id <> :account_id)"
 )
 _INSERT = sql(
-    "INSERT INTO notifications (id, account_id, kind, from_account_id, post_id, report_id) "
-    "VALUES (:id, :account_id, :kind, :from_account_id, :post_id, :report_id)"
+    "INSERT INTO notifications (id, account_id, kind, from_account_id, post_id, report_id, filtered) "
+    "VALUES (:id, :account_id, :kind, :from_account_id, :post_id, :report_id, :filtered)"
 )
 _EXISTS = sql(
     "SELECT 1 FROM notifications WHERE from_account_id = :from_account_id AND account_id = :account_id "
@@ -49,7 +53,7 @@ _FORGET = sql(
 )
 _DELETE_GROUP = sql(
     "DELETE FROM notifications WHERE account_id = :account_id AND kind = :kind "
-    "AND coalesce(post_id, 0) = :post_id AND id >= :first_id AND id < :end_id"
+    "AND coalesce(post_id, 0) = :post_id AND id >= :first_id AND id < :end_id AND filtered = FALSE"
 )
 _FORGET_BETWEEN = sql(
     "DELETE FROM notifications WHERE account_id = :account_id AND from_account_id = :from_account_id"
@@ -81,9 +85,15 @@ def notifications(
     kinds: Sequence[Kind],
     from_account_id: int | None,
     now_ms: int,
+    include_filtered: bool = False,
 ) -> list[Notification]:
     """Return notifications of those kinds, newest first, without those by blocked and muted accounts."""
-    values = {"account_id": account_id, "kinds": [kind.value for kind in kinds], "now_ms": now_ms}
+    values = {
+        "account_id": account_id,
+        "kinds": [kind.value for kind in kinds],
+        "now_ms": now_ms,
+        "include_filtered": include_filtered,
+    }
     if from_account_id is None:
         rows = _NOTIFICATIONS.run(connection, page, **values)
     else:
@@ -108,6 +118,7 @@ def of_group(
         kinds=[group.kind.value],
         post_id=group.post_id,
         now_ms=now_ms,
+        include_filtered=False,
     )
     return [_notification(row) for row in rows]
 
@@ -139,8 +150,9 @@ def insert(
     from_account_id: int,
     post_id: int | None,
     report_id: int = 0,
+    filtered: bool = False,
 ) -> None:
-    """Insert a notification."""
+    """Insert a notification; a filtered one waits in a request."""
     connection.run(
         _INSERT,
         id=id,
@@ -149,6 +161,7 @@ def insert(
         from_account_id=from_account_id,
         post_id=post_id,
         report_id=report_id,
+        filtered=filtered,
     )
 
 

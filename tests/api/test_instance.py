@@ -102,7 +102,6 @@ def test_what_does_not_exist_is_an_empty_list_for_everybody(place, path):
         "/api/v1/domain_blocks",
         "/api/v1/scheduled_statuses",
         "/api/v1/accounts/1/identity_proofs",
-        "/api/v1/notifications/requests",
         "/api/v1/suggestions",
         "/api/v2/suggestions",
     ],

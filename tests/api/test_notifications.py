@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from stormpetrel.model.moderation import COMMAND_LINE
-from stormpetrel.rules import moderation
-from tests.people import now_ms
-
 
 def test_everything_that_others_do_is_told_in_the_words_of_the_api(place):
     ann, bob = place.person("ann"), place.person("bob")
@@ -78,21 +74,3 @@ def test_markers_are_remembered_by_json_and_form(place):
     wrong = ann.http.post("/api/v1/markers", json={"home": {"last_read_id": "x"}})
     assert wrong.status_code == 422
     assert place.person("bob").get("/api/v1/markers", **{"timeline[]": "home"}) == {}
-
-
-def test_nothing_is_held_back_and_of_silenced_strangers_nothing_told_as_the_policy_says(place):
-    ann, stranger = place.person("ann"), place.person("stranger")
-    place.write(moderation.silence, COMMAND_LINE, account_id=stranger.id, reason="no", now_ms=now_ms())
-    stranger.post(f"@{ann.username} hello")
-    assert ann.get("/api/v1/notifications") == []
-    assert ann.get("/api/v1/notifications/requests") == []
-    policy = ann.get("/api/v2/notifications/policy")
-    assert policy.pop("summary") == {"pending_requests_count": 0, "pending_notifications_count": 0}
-    assert policy.pop("for_limited_accounts") == "drop"
-    assert set(policy.values()) == {"accept"}
-
-
-def test_what_an_app_waits_for_is_merged_as_nothing_is_held_back(place):
-    path = "/api/v1/notifications/requests/merged"
-    assert place.person("ann").get(path) == {"merged": True}
-    assert place.visitor.get(path).status_code == 401

@@ -123,6 +123,8 @@ def test_answers_are_as_described(place, person):
         "/api/v2/filters", title="Words", context=["home"], keywords_attributes=[{"keyword": "described"}]
     )
     named = person.do(f"/api/v2/filters/{made['id']}/statuses", status_id=person.post_id)
+    person.http.patch("/api/v2/notifications/policy", json={"for_not_following": "filter"})
+    place.person("eve").post(f"@{person.username} filtered")
     # The value for each path prefix. Longer prefixes come first.
     ids = {
         "/api/v2/filters/keywords/": made["keywords"][0]["id"],
@@ -131,6 +133,7 @@ def test_answers_are_as_described(place, person):
         "/api/v1/filters/": made["keywords"][0]["id"],
         "/api/v1/lists/": (list_id := person.do("/api/v1/lists", title="Described")["id"]),
         "/api/v1/timelines/list/": list_id,
+        "/api/v1/notifications/requests/": person.get("/api/v1/notifications/requests")[0]["id"],
         "/api/v1/notifications/": told,
         "/api/v2/notifications/": person.get("/api/v2/notifications")["notification_groups"][0]["group_key"],
         "/api/v1/statuses/": person.post_id,

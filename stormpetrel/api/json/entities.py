@@ -369,8 +369,8 @@ class NotificationPolicySummary(Entity, frozen=True):
 
 
 class NotificationPolicy(Entity, frozen=True):
-    """The policy of all accounts, without choices: an account that moderators silenced notifies only its
-    followers (rules/notifications.py: notify); everything else is accepted."""
+    """The policy of an account. An account that moderators silenced notifies only its followers
+    (rules/notifications.py: notify), by no one's choice."""
 
     for_not_following: str = "accept"
     for_not_followers: str = "accept"
@@ -438,12 +438,18 @@ class Card(Entity, frozen=True):
 
 
 class NotificationRequest(Entity, frozen=True):
+    """The filtered notifications of one sender; `notifications_count` is text, as in Mastodon."""
+
     id: str
+    created_at: str
+    updated_at: str
+    notifications_count: str
     account: Account
+    last_status: Status | None
 
 
 class Merged(Entity, frozen=True):
-    """True if the list contains the notifications that were held back and then accepted."""
+    """True if the list contains the notifications that were filtered and then accepted."""
 
     merged: bool
 

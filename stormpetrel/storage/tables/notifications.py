@@ -1,10 +1,10 @@
-"""Notifications, and markers of how far a reader has read."""
+"""Notifications, the policies for them, and markers of how far a reader has read."""
 
 from __future__ import annotations
 
-from sqlalchemy import Index, PrimaryKeyConstraint, Table
+from sqlalchemy import Index, PrimaryKeyConstraint, Table, text
 
-from stormpetrel.storage.tables.columns import id_column, metadata, number, ref, text_column
+from stormpetrel.storage.tables.columns import flag, id_column, metadata, number, ref, text_column
 
 notifications = Table(
     "notifications",
@@ -15,9 +15,40 @@ notifications = Table(
     ref("from_account_id", "accounts.id"),
     ref("post_id", "posts.id", nullable=True),
     number("report_id", 0),  # 0: not about a report
+    flag("filtered"),  # waits in a request of its sender
     Index(None, "account_id", "id"),
+    Index(
+        "ix_notifications_filtered",
+        "account_id",
+        "from_account_id",
+        sqlite_where=text("filtered"),
+        postgresql_where=text("filtered"),
+    ),
     Index(None, "from_account_id", "account_id"),
     Index(None, "post_id"),
+)
+
+notification_policies = Table(  # of the accounts that chose one; model/notification_policy.py: Choice
+    "notification_policies",
+    metadata,
+    ref("account_id", "accounts.id"),
+    text_column("for_not_following", "accept"),
+    text_column("for_not_followers", "accept"),
+    text_column("for_new_accounts", "accept"),
+    text_column("for_private_mentions", "accept"),
+    text_column("for_bots", "accept"),
+    PrimaryKeyConstraint("account_id"),
+    sqlite_with_rowid=False,
+)
+
+notification_permissions = Table(  # senders whose request the account accepted
+    "notification_permissions",
+    metadata,
+    ref("account_id", "accounts.id"),
+    ref("from_account_id", "accounts.id"),
+    PrimaryKeyConstraint("account_id", "from_account_id"),
+    Index(None, "from_account_id"),
+    sqlite_with_rowid=False,
 )
 
 markers = Table(  # how far a reader has read

@@ -1,0 +1,174 @@
+"""Policies for notifications: what is filtered, dropped, accepted and dismissed."""
+
+from __future__ import annotations
+
+import pytest
+
+from stormpetrel.errors import NotFound
+from stormpetrel.model.event import NotificationsRemoved, Notified
+from stormpetrel.model.notification import Kind
+from stormpetrel.model.notification_policy import Choice, NotificationPolicy, NotificationRequest
+from stormpetrel.model.page import Page
+from stormpetrel.model.post import Visibility
+from stormpetrel.rules import accounts, deletion, notification_groups, notifications, posts
+from stormpetrel.rules import notification_policy as rules
+from stormpetrel.storage import notification_policy as stored
+from tests.community import block, boost, follow, mute
+from tests.store import Store
+
+TEN = Page(limit=10)
+
+
+def choose(store: Store, account: int, **choices: Choice) -> None:
+    store.do(rules.change_policy, account_id=account, choices=choices, now_ms=store.now_ms)
+
+
+def requests(store: Store, account: int, page: Page = TEN) -> list[NotificationRequest]:
+    return rules.requests(store.connection, account_id=account, page=page, now_ms=store.now_ms)
+
+
+def kinds(store: Store, account: int, **options: bool) -> list[Kind]:
+    found = notifications.notifications(
+        store.connection, account_id=account, page=TEN, now_ms=store.now_ms, **options
+    )
+    return [one.kind for one in found]
+
+
+def mention(store: Store, author: int, account: int, **options: object) -> int:
+    store.now_ms += 1
+    return store.post(author, f"@{store.name(account)} hello", **options)
+
+
+def test_a_filtered_notification_waits_in_a_request_and_is_not_announced(store: Store) -> None:
+    ann, stranger = store.person(), store.person()
+    choose(store, ann, for_not_following=Choice.FILTER)
+    first = mention(store, stranger, ann)
+    assert not [event for event in store.events if isinstance(event, Notified)]
+    second = mention(store, stranger, ann)
+    boosted = store.post(ann)
+    boost(store, stranger, boosted)
+    assert kinds(store, ann) == []
+    assert kinds(store, ann, include_filtered=True) == [Kind.BOOST, Kind.MENTION, Kind.MENTION]
+    assert (
+        notification_groups.groups(store.connection, account_id=ann, page=TEN, now_ms=store.now_ms).groups
+        == ()
+    )
+    assert notifications.unread_count(store.connection, account_id=ann, limit=9, now_ms=store.now_ms) == 0
+    (waiting,) = requests(store, ann)
+    assert (waiting.from_account_id, waiting.count, waiting.last_post_id) == (stranger, 3, second)
+    assert first < second
+    assert rules.policy(store.connection, account_id=ann, now_ms=store.now_ms) == (
+        NotificationPolicy(for_not_following=Choice.FILTER),
+        1,
+        3,
+    )
+    assert requests(store, stranger) == []
+
+
+def test_an_accepted_sender_is_heard_at_once_from_then_on(store: Store) -> None:
+    ann, stranger, other = store.person(), store.person(), store.person()
+    choose(store, ann, for_not_following=Choice.FILTER)
+    for sender in (stranger, other):
+        mention(store, sender, ann)
+    newest, oldest = requests(store, ann)
+    assert (newest.from_account_id, oldest.from_account_id) == (other, stranger)
+    assert store.do(rules.accept, account_id=ann, request_ids=[oldest.id]) == 1
+    assert NotificationsRemoved(ann) in store.events
+    assert kinds(store, ann) == [Kind.MENTION]
+    mention(store, stranger, ann)
+    mention(store, other, ann)
+    assert kinds(store, ann) == [Kind.MENTION, Kind.MENTION]
+    assert [(one.id, one.count) for one in requests(store, ann)] == [(newest.id, 2)]
+    choose(store, ann, for_not_following=Choice.DROP)
+    mention(store, stranger, ann)
+    assert len(kinds(store, ann)) == 3
+
+
+def test_a_dismissed_request_is_deleted_and_the_next_notification_begins_another(store: Store) -> None:
+    ann, stranger = store.person(), store.person()
+    choose(store, ann, for_new_accounts=Choice.FILTER)
+    mention(store, stranger, ann)
+    (waiting,) = requests(store, ann)
+    assert store.do(rules.dismiss, account_id=ann, request_ids=[waiting.id]) == 1
+    assert kinds(store, ann, include_filtered=True) == []
+    assert store.do(rules.dismiss, account_id=ann, request_ids=[waiting.id]) == 0
+    mention(store, stranger, ann)
+    assert [one.count for one in requests(store, ann)] == [1]
+
+
+def test_requests_are_paged_and_each_notification_names_its_request(store: Store) -> None:
+    ann = store.person()
+    choose(store, ann, for_not_following=Choice.FILTER)
+    senders = [store.person() for _ in range(3)]
+    sent = [mention(store, sender, ann) for sender in senders for _ in range(2)]
+    found = requests(store, ann)
+    assert [one.from_account_id for one in found] == senders[::-1]
+    assert requests(store, ann, Page(limit=1)) == found[:1]
+    assert requests(store, ann, Page(limit=1, max_id=found[0].id)) == found[1:2]
+    assert requests(store, ann, Page(limit=1, min_id=found[2].id)) == found[1:2]
+    of = {"account_id": ann, "now_ms": store.now_ms}
+    assert rules.request(store.connection, request_id=found[2].newest_id, **of) == found[2]
+    store.do(posts.delete_post, author_id=senders[0], post_id=sent[0], now_ms=store.now_ms)
+    (left,) = [one for one in requests(store, ann) if one.from_account_id == senders[0]]
+    assert (left.id, left.count) == (found[2].newest_id, 1)
+
+
+def test_only_the_recipient_reads_accepts_and_dismisses_a_request(store: Store) -> None:
+    ann, stranger, other = store.person(), store.person(), store.person()
+    choose(store, ann, for_not_following=Choice.FILTER)
+    mention(store, stranger, ann)
+    (waiting,) = requests(store, ann)
+    for account in (stranger, other):
+        assert store.do(rules.accept, account_id=account, request_ids=[waiting.id]) == 0
+        assert store.do(rules.dismiss, account_id=account, request_ids=[waiting.id]) == 0
+        with pytest.raises(NotFound):
+            rules.request(store.connection, account_id=account, request_id=waiting.id, now_ms=store.now_ms)
+    assert requests(store, ann) == [waiting]
+
+
+def test_what_an_account_is_not_shown_is_in_no_request(store: Store) -> None:
+    ann = store.person()
+    choose(store, ann, for_not_following=Choice.FILTER)
+    blocked, muted, suspended = store.person(), store.person(), store.person()
+    for sender in (blocked, muted, suspended):
+        mention(store, sender, ann)
+    block(store, ann, blocked)
+    mute(store, ann, muted)
+    store.do(accounts.suspend, account_id=suspended)
+    assert requests(store, ann) == []
+    assert rules.policy(store.connection, account_id=ann, now_ms=store.now_ms)[1:] == (0, 0)
+
+
+def test_a_dropped_notification_is_not_stored_and_a_followed_account_is_heard(store: Store) -> None:
+    ann, stranger, friend = store.person(), store.person(), store.person()
+    choose(store, ann, for_not_following=Choice.DROP)
+    follow(store, ann, friend)
+    mention(store, stranger, ann)
+    mention(store, friend, ann)
+    assert kinds(store, ann, include_filtered=True) == [Kind.MENTION]
+
+
+def test_a_direct_post_is_filtered_unless_it_answers(store: Store) -> None:
+    ann, stranger = store.person(), store.person()
+    choose(store, ann, for_private_mentions=Choice.FILTER)
+    direct = {"visibility": Visibility.DIRECT}
+    mention(store, stranger, ann)
+    uninvited = mention(store, stranger, ann, **direct)
+    assert [one.last_post_id for one in requests(store, ann)] == [uninvited]
+    reply = mention(store, ann, stranger, **direct, in_reply_to_id=uninvited)
+    answer = mention(store, stranger, ann, **direct, in_reply_to_id=reply)
+    mention(store, stranger, ann, **direct, in_reply_to_id=answer)
+    assert [one.count for one in requests(store, ann)] == [1]
+    assert kinds(store, ann) == [Kind.MENTION] * 3
+
+
+def test_a_deleted_account_leaves_no_policy_and_no_permission(store: Store) -> None:
+    ann, stranger = store.person(), store.person()
+    choose(store, ann, for_not_following=Choice.FILTER)
+    mention(store, stranger, ann)
+    store.do(rules.accept, account_id=ann, request_ids=[requests(store, ann)[0].id])
+    of = {"account_id": ann, "from_account_id": stranger}
+    assert stored.permits(store.connection, **of)
+    store.do(deletion.delete_account, account_id=ann, now_ms=store.now_ms)
+    assert not stored.permits(store.connection, **of)
+    assert stored.policy(store.connection, account_id=ann) is None
