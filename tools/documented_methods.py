@@ -243,7 +243,7 @@ METHODS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("GET /api/v1/search", "removed in Mastodon 3.0: use `/api/v2/search`"),
             ("GET /api/v1/trends/tags", ""),
             ("GET /api/v1/trends/statuses", ""),
-            ("GET /api/v1/trends/links", "links are not counted, and no linked page is fetched"),
+            ("GET /api/v1/trends/links", ""),
             ("GET /api/v2/instance", ""),
             ("GET /api/v1/instance", ""),
             ("GET /api/v1/instance/peers", ""),

@@ -34,3 +34,4 @@ custom_emojis = _none_of(entities.CustomEmoji, "List custom emoji: always empty"
 domain_blocks = _none_of(instance_entities.DomainBlock, "List blocked servers: always empty")
 domains = _none_of(str, "List blocked or known domains: always empty")
 identity_proofs = _none_of(dict[str, str], "List Keybase proofs: always empty, as in Mastodon since 3.5")
+trending_links = _none_of(entities.TrendingLink, "List trending links: always empty")

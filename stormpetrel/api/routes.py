@@ -322,6 +322,7 @@ ROUTES: tuple[Route, ...] = (
     _open("/api/v1/trends", trends.tags, hot=("limit", "offset")),
     _open("/api/v1/trends/tags", trends.tags, hot=("limit", "offset")),
     _open("/api/v1/trends/statuses", trends.statuses, hot=("limit", "offset")),
+    _open("/api/v1/trends/links", empty.trending_links, hot=("limit", "offset")),
     _get("/api/v1/suggestions", suggestions.v1_index, "read"),
     _delete("/api/v1/suggestions/{id}", suggestions.dismiss, "write:accounts"),
     _get("/api/v2/suggestions", suggestions.index, "read"),

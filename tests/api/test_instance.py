@@ -81,6 +81,7 @@ def test_webfinger_finds_an_account_by_handle_and_address(place):
         "/api/v1/trends",
         "/api/v1/trends/tags",
         "/api/v1/trends/statuses",
+        "/api/v1/trends/links",
     ],
 )
 def test_what_does_not_exist_is_an_empty_list_for_everybody(place, path):

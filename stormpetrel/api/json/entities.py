@@ -61,6 +61,15 @@ class CustomEmoji(Entity, frozen=True):
     category: str | None
 
 
+class TrendingLink(Entity, frozen=True):
+    """A link that many posts contain. Links are not counted here."""
+
+    url: str
+    title: str
+    description: str
+    type: str
+
+
 class Approval(Entity, frozen=True):
     """Who may feature an account or quote a post: no account yet."""
 
