@@ -221,6 +221,20 @@ def test_no_page_is_wider_than_the_smallest_phone(browser, site):
             assert page.evaluate("document.documentElement.scrollWidth") <= SMALLEST["width"], path
 
 
+@pytest.mark.parametrize("width", [800, 1280])
+def test_the_button_to_write_is_in_sight_in_a_low_window(browser, site, width):
+    name = f"low_window_{width}"
+    with person_at(browser, site, viewport={"width": width, "height": 500}) as page:
+        sign_up(page, name)
+        # The longest menu.
+        site.run_cli("user", "role", name, "admin")
+        page.goto("/public")
+        box = page.locator("li.write a").bounding_box()
+        assert box["y"] + box["height"] <= 500
+        page.get_by_role("link", name="Write").click()
+        page.wait_for_url("**/compose")
+
+
 def test_an_uploaded_picture_stays_round_in_notifications(browser, site):
     with person_at(browser, site) as ann, person_at(browser, site) as bob:
         sign_up(ann, "seen_by_all")
