@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -197,8 +198,9 @@ def _load_of(reports: Iterable[WorkerReport]) -> LoadPoint:
 def _attack_notes(before: Attack, after: Attack, *, now_epoch_s: float) -> list[Note]:
     at_ms = int(now_epoch_s * 1000)
     if after.onset_epoch_s and not before.onset_epoch_s:
-        ago_s = max(0.0, now_epoch_s - after.onset_epoch_s)
-        text = f"overload began {ago_s:.0f} s ago; clients known before then are established"
+        # The entry is read later: a time, not an age.
+        began = time.strftime("%H:%M:%S UTC", time.gmtime(after.onset_epoch_s))
+        text = f"overload began at {began}; clients known before then are established"
         return [Note(at_ms=at_ms, kind="overload", text=text)]
     if before.onset_epoch_s and not after.onset_epoch_s:
         lasted_s = max(0.0, before.overloaded_at_epoch_s - before.onset_epoch_s)

@@ -103,7 +103,8 @@ async def _page(request: Request, *, typed: dict[str, str] | None = None, proble
         reader=reader,
         shield=status,
         away=away,
-        state="" if status is None else _state(status, now_s=now_s),
+        state="" if status is None else state_line(status),
+        as_of=_time(now_s),
         phase="" if status is None else phase_line(status),
         guard="" if status is None or not (status.guard and status.guard.is_running) else guard_text(status.guard),
         paused_s=0 if status is None else max(0, round(status.paused_until_epoch_s - now_s)),
@@ -238,9 +239,10 @@ def _points(values: Sequence[float]) -> str:
     return " ".join(f"{first + x},{100 - value / most * 98:.1f}" for x, value in enumerate(values))
 
 
-def _state(status: StatusMessage, *, now_s: float) -> str:
+def state_line(status: StatusMessage) -> str:
+    """Return the state of the shield, with a time that stays true while the page is not refreshed."""
     if status.overload_since_epoch_s:
-        return f"Overloaded for {_duration(now_s - status.overload_since_epoch_s)}"
+        return f"Overloaded since {_time(status.overload_since_epoch_s)}"
     return "Recovering" if status.onset_epoch_s else "Calm"
 
 
@@ -249,7 +251,11 @@ def phase_line(status: StatusMessage) -> str:
     phase = status.phase
     if phase is None:
         return ""
-    return f"Since {time.strftime('%H:%M:%S UTC', time.gmtime(phase.began_epoch_s))}: {phase.text}"
+    return f"Since {_time(phase.began_epoch_s)}: {phase.text}"
+
+
+def _time(epoch_s: float) -> str:
+    return time.strftime("%H:%M:%S UTC", time.gmtime(epoch_s))
 
 
 def _duration(seconds: float) -> str:

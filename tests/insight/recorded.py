@@ -123,7 +123,7 @@ def notes() -> list[Note]:
         return Note(at_ms=(ONSET_S + after_s) * 1000 + 900, kind=kind, text=text, **more)  # type: ignore[arg-type]
 
     return [
-        note(1, "overload", "overload began 1 s ago; clients known before then are established"),
+        note(1, "overload", "overload began at 12:00:00 UTC; clients known before then are established"),
         note(9, "canary", "canary web_visitor fails: no answer within 4 s", channel="web", because="timeout"),
         note(40, "canary", "canary web_visitor succeeds again after 9 failures", channel="web", because="ok"),
         note(60, "incident", "Slow pages", because="start", who="operator"),

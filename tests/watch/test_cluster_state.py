@@ -13,12 +13,16 @@ from tests.watch.reporting import OVERLOADED, a_report
 def test_the_beginning_and_the_end_are_written_down_once():
     cluster = ClusterState()
     cluster.hello("web-0", 11, now_epoch_s=999.0)
-    kinds = []
+    kinds, texts = [], []
     for second in range(int(CALM_S) + 20):
         overload = OVERLOADED if second < 10 else {}
         cluster.take("web-0", a_report(**overload), at_s=float(second))
-        kinds += [note.kind for note in cluster.second(at_s=float(second), now_epoch_s=1_000.0 + second)]
+        notes = cluster.second(at_s=float(second), now_epoch_s=1_000.0 + second)
+        kinds += [note.kind for note in notes]
+        texts += [note.text for note in notes]
     assert kinds == ["overload", "calm"]
+    # An entry is read hours later, so it names a time and no age.
+    assert texts[0] == "overload began at 00:16:25 UTC; clients known before then are established"
 
 
 def test_workers_learn_that_there_is_calm_if_the_last_watch_ended_in_it_or_after_a_calm_minute():

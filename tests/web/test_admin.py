@@ -32,6 +32,18 @@ def name():
     return f"Lomi_{secrets.token_hex(4)}"
 
 
+def test_the_overview_names_the_tasks_that_its_reader_has(place, chief):
+    for person, said in (
+        (chief, "Reports, sign-ups and the operation of the server"),
+        (place.person("Moderator", role=Role.MODERATOR), "Reports and the audit log"),
+    ):
+        browser = place.client()
+        sign_in(browser, person.username)
+        page = browser.get("/admin").text
+        assert f'<p class="sub">{said}</p>' in page
+        assert ("/admin/sign_ups" in page) == (person is chief)
+
+
 def wait_at_the_door(place, name, reason="I like birds"):
     """Sign up an account that waits for approval. Return its id."""
     return place.write(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from html import unescape
 
@@ -10,7 +11,7 @@ import pytest
 
 from stormpetrel.control.messages import LoadPoint, PhaseState
 from stormpetrel.model.account import Role
-from stormpetrel.web.admin_shield import charts, phase_line
+from stormpetrel.web.admin_shield import charts, phase_line, state_line
 from tests.cli.test_top_screen import a_status
 from tests.forms import send, sign_in
 from tests.people import PASSWORD, csrf_of
@@ -51,6 +52,7 @@ def test_it_shows_load_channels_and_classes(admin):
 
     text = eventually(lambda: admin.get(PAGE).text, seen)
     assert '<h2 id="load">Calm</h2>' in text
+    assert re.search(r"At \d\d:\d\d:\d\d UTC: mode full", text)
     assert "Requests per second" in text
 
 
@@ -149,6 +151,12 @@ def test_the_present_phase_is_one_line_and_calm_has_none():
     phase = PhaseState(1_900_000_000.0, "crowd", 0.0, (), "many people at once")
     assert phase_line(a_status(phase=phase)) == "Since 17:46:40 UTC: many people at once"
     assert phase_line(a_status()) == ""
+
+
+def test_the_state_has_a_time_that_is_true_however_old_the_page_is():
+    assert state_line(a_status(overload_since_epoch_s=1_900_000_000.0)) == "Overloaded since 17:46:40 UTC"
+    assert state_line(a_status(overload_since_epoch_s=0.0)) == "Recovering"
+    assert state_line(a_status(overload_since_epoch_s=0.0, onset_epoch_s=0.0)) == "Calm"
 
 
 def test_charts_end_at_the_right_and_reach_the_top():
