@@ -57,6 +57,13 @@ def policy(connection: Connection, *, account_id: int, now_ms: int) -> tuple[Not
     return (found, *stored.counts(connection, account_id=account_id, now_ms=now_ms))
 
 
+def count_requests(connection: Connection, *, account_id: int, now_ms: int) -> int:
+    """Return the number of the account's requests; without a policy there are none, and nothing is counted."""
+    if stored.policy(connection, account_id=account_id) is None:
+        return 0
+    return stored.counts(connection, account_id=account_id, now_ms=now_ms)[0]
+
+
 def change_policy(
     connection: Connection, *, account_id: int, choices: Mapping[str, Choice], now_ms: int
 ) -> tuple[NotificationPolicy, int, int]:

@@ -18,6 +18,7 @@ from stormpetrel.model.page import Page
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import moderation as moderation_rules
 from stormpetrel.rules import naming as naming_rules
+from stormpetrel.rules import notification_policy as policy_rules
 from stormpetrel.rules import notifications as notification_rules
 from stormpetrel.web.filtered import filtered
 from stormpetrel.web.fragments import ListedPost, PostListData, Reading, gather, reading
@@ -64,7 +65,7 @@ _DECIDED = {
 class NotificationsView:
     """A page of notifications with accounts and posts. `read_to`: the id of the last one already read.
 
-    `has_question`: a report may name the reader, who has not answered yet.
+    `has_question`: a report may name the reader, who has not answered yet. `waiting`: the number of requests.
     """
 
     notifications: tuple[Notification, ...]
@@ -74,6 +75,7 @@ class NotificationsView:
     read_to: int
     warnings: dict[int, str]
     has_question: bool
+    waiting: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ def read_notifications(connection: Connection, by: Reading, *, page: Page) -> No
             ).values()
         },
         naming_rules.has_open_question(connection, account_id=by.reader_id),
+        policy_rules.count_requests(connection, account_id=by.reader_id, now_ms=by.now_ms),
     )
 
 
@@ -144,6 +147,7 @@ async def notifications(request: Request) -> Response:
         "notifications.html",
         reader=reader,
         has_question=seen.has_question,
+        waiting=seen.waiting,
         entries=entries(seen, left, hidden={item.id for item in items} - {item.id for item in left}),
         pager=pager(request, page, [item.id for item in seen.notifications]),
     )

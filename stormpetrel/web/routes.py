@@ -34,6 +34,7 @@ from stormpetrel.web import (
     manifest,
     moderation,
     naming,
+    notification_policy,
     notifications,
     pages,
     people,
@@ -139,6 +140,12 @@ ROUTES: tuple[Route, ...] = (
     _member_page("/settings/blocked", hidden_people.blocked, "Accounts you blocked"),
     _member_page(
         "/settings/hidden_boosts", hidden_people.hidden_boosts, "Accounts you follow without their boosts"
+    ),
+    _member_page("/settings/notifications", notification_policy.show, "Whose notifications you get"),
+    _member_form("/settings/notifications", notification_policy.save, "Save whose notifications you get"),
+    _member_form("/settings/notifications/{id}/accept", notification_policy.accept, "Accept a sender"),
+    _member_form(
+        "/settings/notifications/{id}/dismiss", notification_policy.dismiss, "Dismiss a sender's request"
     ),
     # Profile, lists and filters
     _member_page("/settings/naming", naming.show, "Reports that may name your account"),

@@ -62,6 +62,7 @@ PAGES = {
     "/settings/muted": ("member /settings/muted",),
     "/settings/blocked": ("member /settings/blocked",),
     "/settings/hidden_boosts": ("member /settings/hidden_boosts",),
+    "/settings/notifications": ("member /settings/notifications",),
     "/settings/naming": ("member /settings/naming",),
     "/settings": ("member /settings",),
     "/settings/profile": ("member /settings/profile",),

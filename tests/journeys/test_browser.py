@@ -213,6 +213,7 @@ def test_no_page_is_wider_than_the_smallest_phone(browser, site):
             "/notifications",
             "/settings/profile",
             "/settings/muted",
+            "/settings/notifications",
             f"{address.partition('#')[0]}/favourites",
             "/search?q=narrow",
             "/about",

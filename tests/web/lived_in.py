@@ -119,6 +119,8 @@ def live_in(place: Place, directory: Path) -> LivedIn:
     _text(place, ada, ben)
     _moderate(place, values, ada=ada, ben=ben, admin=admin)
     _come_from_outside(place, ada)
+    ada.http.patch("/api/v2/notifications/policy", json={"for_not_following": "filter"})
+    place.person("Unknown").post(f"@{ada.username} do you know me?")
     application = place.visitor.post(
         "/api/v1/apps",
         data={
