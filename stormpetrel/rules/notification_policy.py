@@ -22,6 +22,9 @@ from stormpetrel.storage import notification_policy as stored
 from stormpetrel.storage import relationships
 from stormpetrel.storage.engine.connection import Connection
 
+MOST_COUNTED = 1000
+"""Filtered notifications that are counted: a crowd can make many, and pages show the number of requests."""
+
 
 def treatment(
     connection: Connection,
@@ -54,14 +57,14 @@ def treatment(
 def policy(connection: Connection, *, account_id: int, now_ms: int) -> tuple[NotificationPolicy, int, int]:
     """Return the account's policy, the number of its requests, and of the notifications in them."""
     found = stored.policy(connection, account_id=account_id) or NotificationPolicy()
-    return (found, *stored.counts(connection, account_id=account_id, now_ms=now_ms))
+    return (found, *stored.counts(connection, account_id=account_id, now_ms=now_ms, most=MOST_COUNTED))
 
 
 def count_requests(connection: Connection, *, account_id: int, now_ms: int) -> int:
     """Return the number of the account's requests; without a policy there are none, and nothing is counted."""
     if stored.policy(connection, account_id=account_id) is None:
         return 0
-    return stored.counts(connection, account_id=account_id, now_ms=now_ms)[0]
+    return stored.counts(connection, account_id=account_id, now_ms=now_ms, most=MOST_COUNTED)[0]
 
 
 def change_policy(

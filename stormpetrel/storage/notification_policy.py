@@ -53,7 +53,10 @@ _REQUESTS = paged(
     "r.first_id",
 )
 _OF_SENDER = sql(f"{_GROUPED} AND n.from_account_id = :from_account_id GROUP BY n.from_account_id")
-_COUNTS = sql(f"SELECT count(DISTINCT n.from_account_id), count(*) {SHOWN} AND n.filtered")
+_COUNTS = sql(
+    "SELECT count(DISTINCT sender_id), count(*) "
+    f"FROM (SELECT n.from_account_id AS sender_id {SHOWN} AND n.filtered LIMIT :most) waiting"
+)
 _SENDERS = sql(
     "SELECT DISTINCT from_account_id FROM notifications WHERE account_id = :account_id AND filtered "
     "AND id IN :notification_ids[]"
@@ -122,9 +125,9 @@ def request_of(
     return None if row is None else _request(row)
 
 
-def counts(connection: Connection, *, account_id: int, now_ms: int) -> tuple[int, int]:
-    """Return the number of requests, and of the notifications in them."""
-    row = connection.one(_COUNTS, account_id=account_id, now_ms=now_ms)
+def counts(connection: Connection, *, account_id: int, now_ms: int, most: int) -> tuple[int, int]:
+    """Return the number of requests, and of the notifications in them; counting ends at `most` notifications."""
+    row = connection.one(_COUNTS, account_id=account_id, now_ms=now_ms, most=most)
     return (0, 0) if row is None else (row[0], row[1])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import itemgetter
 
 from stormpetrel.model.ids import time_ms
 from stormpetrel.model.notification import GroupKey, Kind, Marker, Notification
@@ -26,10 +27,7 @@ SHOWN = (
     "AND (expires_at_ms = 0 OR expires_at_ms > :now_ms))"
 )
 """Notifications that their account is shown, in its list or in a request."""
-_PAGE = (
-    f"SELECT {_COLUMNS} {SHOWN} AND n.kind IN :kinds[text] "
-    "AND (n.filtered = FALSE OR :include_filtered = TRUE)"
-)
+_PAGE = f"SELECT {_COLUMNS} {SHOWN} AND n.kind IN :kinds[text] AND n.filtered = :filtered"
 _NOTIFICATIONS = paged(_PAGE, "n.id")
 _GROUP = paged(f"{_PAGE} AND coalesce(n.post_id, 0) = :post_id", "n.id")
 _NOTIFICATIONS_FROM = paged(f"{_PAGE} AND n.from_account_id = :from_account_id", "n.id")
@@ -88,16 +86,17 @@ def notifications(
     include_filtered: bool = False,
 ) -> list[Notification]:
     """Return notifications of those kinds, newest first, without those by blocked and muted accounts."""
-    values = {
-        "account_id": account_id,
-        "kinds": [kind.value for kind in kinds],
-        "now_ms": now_ms,
-        "include_filtered": include_filtered,
-    }
-    if from_account_id is None:
-        rows = _NOTIFICATIONS.run(connection, page, **values)
-    else:
-        rows = _NOTIFICATIONS_FROM.run(connection, page, from_account_id=from_account_id, **values)
+    values = {"account_id": account_id, "kinds": [kind.value for kind in kinds], "now_ms": now_ms}
+    statement = _NOTIFICATIONS
+    if from_account_id is not None:
+        statement = _NOTIFICATIONS_FROM
+        values["from_account_id"] = from_account_id
+    rows = statement.run(connection, page, filtered=False, **values)
+    if include_filtered:
+        # Each page by its index, in its order: one query for both would have to sort all.
+        rows += statement.run(connection, page, filtered=True, **values)
+        rows.sort(key=itemgetter(0), reverse=True)
+        rows = rows[-page.limit :] if page.upward else rows[: page.limit]
     return [_notification(row) for row in rows]
 
 
@@ -118,7 +117,7 @@ def of_group(
         kinds=[group.kind.value],
         post_id=group.post_id,
         now_ms=now_ms,
-        include_filtered=False,
+        filtered=False,
     )
     return [_notification(row) for row in rows]
 

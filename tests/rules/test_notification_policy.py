@@ -9,10 +9,12 @@ from stormpetrel.model.event import NotificationsRemoved, Notified
 from stormpetrel.model.notification import Kind
 from stormpetrel.model.notification_policy import Choice, NotificationPolicy, NotificationRequest
 from stormpetrel.model.page import Page
+from stormpetrel.model.phone import PhoneKeys
 from stormpetrel.model.post import Visibility
-from stormpetrel.rules import accounts, deletion, notification_groups, notifications, posts
+from stormpetrel.rules import accounts, deletion, notification_groups, notifications, phones, posts
 from stormpetrel.rules import notification_policy as rules
 from stormpetrel.storage import notification_policy as stored
+from stormpetrel.storage import phone_queue
 from tests.community import block, boost, follow, mute
 from tests.store import Store
 
@@ -160,6 +162,50 @@ def test_a_direct_post_is_filtered_unless_it_answers(store: Store) -> None:
     mention(store, stranger, ann, **direct, in_reply_to_id=answer)
     assert [one.count for one in requests(store, ann)] == [1]
     assert kinds(store, ann) == [Kind.MENTION] * 3
+
+
+def test_a_page_with_the_filtered_ones_is_in_order_from_either_end(store: Store) -> None:
+    ann, friend, stranger = store.person(), store.person(), store.person()
+    choose(store, ann, for_not_following=Choice.FILTER)
+    follow(store, ann, friend)
+    sent = [mention(store, sender, ann) for sender in (friend, stranger) * 3]
+
+    def told(page: Page) -> list[tuple[int, int | None]]:
+        found = notifications.notifications(
+            store.connection, account_id=ann, page=page, now_ms=store.now_ms, include_filtered=True
+        )
+        return [(one.id, one.post_id) for one in found]
+
+    everything = told(TEN)
+    assert [post_id for _, post_id in everything] == sent[::-1]
+    assert told(Page(limit=4)) == everything[:4]
+    assert told(Page(limit=3, max_id=everything[1][0])) == everything[2:5]
+    assert told(Page(limit=3, min_id=everything[5][0])) == everything[2:5]
+
+
+def test_the_counts_end_at_a_thousand(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann, stranger = store.person(), store.person()
+    choose(store, ann, for_not_following=Choice.FILTER)
+    for _ in range(4):
+        mention(store, stranger, ann)
+    monkeypatch.setattr(rules, "MOST_COUNTED", 3)
+    assert rules.policy(store.connection, account_id=ann, now_ms=store.now_ms)[1:] == (1, 3)
+    assert rules.count_requests(store.connection, account_id=ann, now_ms=store.now_ms) == 1
+    assert rules.count_requests(store.connection, account_id=stranger, now_ms=store.now_ms) == 0
+
+
+def test_a_filtered_mention_is_not_texted_to_the_phone(store: Store) -> None:
+    ann, friend, stranger = store.person(), store.person(), store.person()
+    phone = store.do(
+        phones.link, account_id=ann, number="+995599123456", route="drop", keys=PhoneKeys(b"k" * 32),
+        zone="UTC", language="en", now_ms=store.now_ms, pin=None,
+    )  # fmt: skip
+    choose(store, ann, for_not_following=Choice.FILTER)
+    follow(store, ann, friend)
+    mention(store, stranger, ann)
+    assert phone_queue.waiting(store.connection, phone_id=phone.id) == 0
+    mention(store, friend, ann)
+    assert phone_queue.waiting(store.connection, phone_id=phone.id) == 1
 
 
 def test_a_deleted_account_leaves_no_policy_and_no_permission(store: Store) -> None:

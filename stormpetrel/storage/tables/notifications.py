@@ -16,7 +16,8 @@ notifications = Table(
     ref("post_id", "posts.id", nullable=True),
     number("report_id", 0),  # 0: not about a report
     flag("filtered"),  # waits in a request of its sender
-    Index(None, "account_id", "id"),
+    # The list must not read the filtered ones, which strangers can make many, to pass over them.
+    Index(None, "account_id", "filtered", "id"),
     Index(
         "ix_notifications_filtered",
         "account_id",
