@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 import msgspec
 
@@ -157,7 +158,9 @@ async def _one(request: Request, rule: Callable[..., int]) -> Response:
 
 
 class RequestsInput(msgspec.Struct):
-    id: list[Id] = []
+    """`id`: of the requests. Mastodon.py sends each in a list of its own (`id[][]`), which Mastodon accepts."""
+
+    id: list[Id | list[Id]] = []
 
 
 @answers(Nothing, takes=RequestsInput)
@@ -173,7 +176,9 @@ async def dismiss_many(request: Request) -> Response:
 
 
 async def _many(request: Request, rule: Callable[..., int]) -> Response:
-    wanted = ids_of((await request.input(RequestsInput)).id, most=REQUESTS_MOST)
+    given = (await request.input(RequestsInput)).id
+    flat = chain.from_iterable(one if isinstance(one, list) else [one] for one in given)
+    wanted = ids_of(flat, most=REQUESTS_MOST)
     if wanted:
         await request.site.database.write(rule, account_id=request.account_id, request_ids=wanted)
     return Response(body=b"{}")

@@ -85,7 +85,9 @@ def test_several_requests_are_dismissed_and_accepted_together(place):
     assert ann.do(f"{REQUESTS}/dismiss") == {}
     assert [one["id"] for one in ann.get(REQUESTS)] == ids
     assert ann.do(f"{REQUESTS}/dismiss", id=ids[:1]) == {}
-    assert ann.do(f"{REQUESTS}/accept", id=ids[1:]) == {}
+    form = ann.http.post(f"{REQUESTS}/accept", data={"id[][]": ids[1]})
+    assert form.status_code == 200, form.text
+    assert ann.do(f"{REQUESTS}/accept", id=ids[2:]) == {}
     assert ann.get(REQUESTS) == []
     assert len(ann.get("/api/v1/notifications")) == 2
 

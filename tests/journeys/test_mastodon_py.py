@@ -322,6 +322,28 @@ def test_grouped_notifications_are_read_counted_and_dismissed(two):
     assert ann_app.grouped_notifications().notification_groups == []
 
 
+def test_notifications_of_strangers_wait_are_accepted_and_dismissed(place):
+    ann, ann_app = signed_in(place, "ann")
+    bob, eve, ian = (place.person(name) for name in ("bob", "eve", "ian"))
+    with contextlib.closing(ann_app.session):
+        policy = ann_app.update_notifications_policy(for_not_following="filter", for_new_accounts="accept")
+        check(policy, types.NotificationPolicy)
+        check(ann_app.notifications_policy(), types.NotificationPolicy)
+        assert (policy.for_not_following, policy.for_limited_accounts) == ("filter", "drop")
+        for person in (bob, eve, ian):
+            person.post(f"@{ann.username} hello")
+        waiting = ann_app.notification_requests()
+        check(waiting, [types.NotificationRequest])
+        assert [str(one.account.id) for one in waiting] == [str(one.id) for one in (ian, eve, bob)]
+        check(ann_app.notification_request(waiting[0].id), types.NotificationRequest)
+        ann_app.accept_notification_request(waiting[0].id)
+        ann_app.accept_multiple_notification_requests([waiting[1].id])
+        ann_app.dismiss_notification_request(waiting[2].id)
+        assert ann_app.notification_requests() == []
+        assert ann_app.notifications_merged() is True
+        assert [str(one.account.id) for one in ann_app.notifications()] == [str(ian.id), str(eve.id)]
+
+
 def test_what_does_not_exist_yet_is_empty_and_right(two):
     _, app, _, _ = two
     assert app.custom_emojis() == []
