@@ -29,7 +29,8 @@ def add_commands(commands: Commands[Any]) -> None:
         metavar="PATH",
         type=Path,
         default=Path("/run/stormpetrel/guard.sock"),
-        help="the watch's socket: guard.sock in RUNTIME_DIRECTORY, or in the data directory (default %(default)s)",
+        help="the watch's socket (default %(default)s, where the service puts it; if you start the server without "
+        "systemd, it is guard.sock in the data directory)",
     )
     parser.add_argument(
         "--port",

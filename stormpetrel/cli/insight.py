@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from stormpetrel.model.insight import ReportWindow
 
 EDITIONS = ("internal", "public")
-ACTIONS = ("list", "publish", "withdraw", "accounts")
+ACTIONS = ("show", "list", "publish", "withdraw", "accounts")
+NEEDS_NUMBER = ("show", "publish", "withdraw")
 MAX_ATTACK = 999_999_999
+SHOWN_NUMBERS = 10
+"""Numbers of attacks in an error."""
 
 
 def add_commands(commands: Commands[Any]) -> None:
@@ -32,12 +35,15 @@ def add_commands(commands: Commands[Any]) -> None:
         "insight",
         _insight,
         about="Prints the report about the last attack, or about a time. No process needs to run, and the database "
-        "may be gone. `list` shows the stored reports; `publish N` shows the public edition of the report about "
-        "attack N on the status page, and `withdraw N` ends that. `accounts` lists the accounts behind hot pages "
-        "that were asked if a public report may name them, with their answers; it needs the database.",
+        "may be gone. `show N` prints the report about attack N, and `list` shows the stored reports; `publish N` "
+        "shows the public edition of the report about attack N on the status page, and `withdraw N` ends that. "
+        "`accounts` lists the accounts behind hot pages that were asked if a public report may name them, with their "
+        "answers; it needs the database.",
         example="stormpetrel insight --from 2026-11-30T12:00 --to 2026-11-30T13:00 --html report.html",
     )
-    parser.add_argument("action", metavar="ACTION", nargs="?", choices=ACTIONS, help=", ".join(ACTIONS))
+    parser.add_argument(
+        "action", metavar="ACTION", nargs="?", type=_action, choices=ACTIONS, help=", ".join(ACTIONS)
+    )
     parser.add_argument(
         "number",
         metavar="N",
@@ -65,6 +71,12 @@ def add_commands(commands: Commands[Any]) -> None:
     form.add_argument("--html", metavar="FILE", help="write one HTML file with charts")
 
 
+def _action(text: str) -> str:
+    if text.isdigit():
+        raise argparse.ArgumentTypeError(f"to print the report about attack {text}: insight show {text}")
+    return text
+
+
 def _insight(args: argparse.Namespace) -> int:
     from stormpetrel.config_loader import load
     from stormpetrel.process import secret
@@ -77,7 +89,7 @@ def _insight(args: argparse.Namespace) -> int:
         return _list(config, as_json=args.json)
     if args.action == "accounts":
         return _accounts(config, as_json=args.json)
-    if args.action:
+    if args.action in ("publish", "withdraw"):
         return _publish(config, args.action, args.number)
     return _print(args, config)
 
@@ -86,10 +98,14 @@ def _refuse_unused(args: argparse.Namespace) -> None:
     """Raise SetupError for an argument that the action would ignore."""
     if args.action is None:
         return
+    if args.number is None and args.action in NEEDS_NUMBER:
+        raise SetupError(f"insight {args.action} needs the number of an attack (stormpetrel insight list)")
     if args.number is not None and args.action in ("list", "accounts"):
         raise SetupError(f"insight {args.action} takes no number: it lists all")
     if args.last or args.first is not None or args.last_time is not None:
-        raise SetupError(f"--last, --from and --to print a report; insight {args.action} takes none of them")
+        raise SetupError(f"--last, --from and --to choose a report; insight {args.action} takes none of them")
+    if args.action == "show":
+        return
     # `publish` is about the public edition, so its name does no harm there.
     names_edition = args.edition != "internal" and args.action != "publish"
     if args.csv or args.markdown or args.html or names_edition:
@@ -159,6 +175,13 @@ def _attacks(args: argparse.Namespace, config: Config, *, now_ms: int) -> Sequen
     from stormpetrel.storage.insight import InsightUnreadable, attacks_between, last_attack
 
     try:
+        if args.action == "show":
+            spans = attacks_between(config.data_dir, from_ms=0, until_ms=now_ms)
+            named = [span for span in spans if span.number == args.number]
+            if not named:
+                there_are = ", ".join(str(span.number) for span in spans[-SHOWN_NUMBERS:]) or "none"
+                raise SetupError(f"no attack {args.number} was recorded; the last ones: {there_are}")
+            return named
         if args.first is None and args.last_time is None:
             span = last_attack(config.data_dir, until_ms=now_ms)
             if span is None:
@@ -299,12 +322,10 @@ def _accounts(config: Config, *, as_json: bool) -> int:
     return 0
 
 
-def _publish(config: Config, action: str, number: int | None) -> int:
+def _publish(config: Config, action: str, number: int) -> int:
     from stormpetrel.insight.make import publish, withdraw
     from stormpetrel.storage.insight import InsightUnreadable
 
-    if number is None:
-        raise SetupError(f"insight {action} needs the number of an attack (stormpetrel insight list)")
     if action == "publish":
         try:
             publish(config.data_dir, number, domain=config.domain)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import stormpetrel
 from stormpetrel.cli.parser import Parser
-from stormpetrel.errors import Busy, EnvironmentFailure, Refusal, SetupError
+from stormpetrel.errors import Busy, EnvironmentFailure, NotFound, Refusal, SetupError
 
 FILES = {
     "serve": "serve",
@@ -45,6 +45,8 @@ FILES = {
 }
 """The file in cli/ of each command, in the order of --help."""
 
+REPEATED = {"username": "name", "email": "email"}
+"""Fields of a refusal whose value is repeated, and the argument that it is in. Never a password."""
 DONE = 0
 WRONG_USE = 2
 ENVIRONMENT_FAILED = 3
@@ -63,7 +65,9 @@ def build_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
         description="A microblogging server that keeps working for its members while it is under attack.",
         epilog="example:\n  stormpetrel init && stormpetrel serve",
     )
-    parser.add_argument("--version", action="version", version=f"stormpetrel {stormpetrel.__version__}")
+    parser.add_argument(
+        "-v", "-V", "--version", action="version", version=f"stormpetrel {stormpetrel.__version__}"
+    )
     parser.add_argument(
         "--config",
         metavar="PATH",
@@ -107,6 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    args = argparse.Namespace()
     try:
         words = sys.argv[1:] if arguments is None else arguments
         args = build_parser(words).parse_args(words)
@@ -119,7 +124,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except SetupError as error:
         return _fail(error.safe_text, WRONG_USE)
     except Refusal as error:
-        return _fail(_explain(error), WRONG_USE)
+        return _fail(_explain(error, args), WRONG_USE)
     except (BrokenPipeError, KeyboardInterrupt):
         raise
     except OSError as error:
@@ -137,12 +142,18 @@ def _store_failed(error: Exception) -> bool:
     return store_failed(error)
 
 
-def _explain(refusal: Refusal) -> str:
-    """Return a refusal in one line; if it names fields, the problem of each field."""
+def _explain(refusal: Refusal, args: argparse.Namespace) -> str:
+    """Return a refusal in one line; if it names fields, the value and the problem of each field."""
     fields: dict[str, str] = getattr(refusal, "fields", {})
     if not fields:
-        return refusal.safe_text
-    return "; ".join(f"{name} {problem}" for name, problem in fields.items())
+        number = getattr(args, "id", None)
+        missing = isinstance(refusal, NotFound) and number is not None
+        return f"{refusal.safe_text}: {number}" if missing else refusal.safe_text
+    said = []
+    for name, problem in fields.items():
+        value = getattr(args, REPEATED[name], None) if name in REPEATED else None
+        said.append(f"{name} {problem}" if value is None else f"{name} {value!r} {problem}")
+    return "; ".join(said)
 
 
 def _first_line(error: Exception) -> str:

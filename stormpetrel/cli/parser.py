@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import takewhile
 from typing import Any, NoReturn
 
 from stormpetrel.errors import SetupError
 
+SIMILAR = 0.65
+"""The similarity from which a word is suggested (difflib): "web" for "wep", but not "moderator" for "emperor"."""
 Commands = argparse._SubParsersAction  # the type that `add_subparsers` returns; it has no public name
 
 
@@ -74,7 +76,7 @@ class Parser(argparse.ArgumentParser):
         if action.choices is not None and value not in action.choices:
             kind = "command" if isinstance(action, argparse._SubParsersAction) else "value"
             choices = [str(choice) for choice in action.choices]
-            near = did_you_mean(str(value), choices) or f" (there are: {', '.join(choices)})"
+            near = near_or_all(str(value), choices)
             if value == "help":
                 # The nearest command, such as `shield`, would mislead; the error ends with "see … --help".
                 near = ""
@@ -85,8 +87,13 @@ class Parser(argparse.ArgumentParser):
 
 def did_you_mean(written: str, known: Iterable[str]) -> str:
     """Return " (did you mean …?)" with the nearest of `known`, or "" if none is similar."""
-    near = difflib.get_close_matches(written.partition("=")[0], list(known), n=1)
+    near = difflib.get_close_matches(written.partition("=")[0], list(known), n=1, cutoff=SIMILAR)
     return f" (did you mean {near[0]}?)" if near else ""
+
+
+def near_or_all(written: str, known: Collection[str]) -> str:
+    """Return the nearest of `known`, as `did_you_mean` does; all of them if none is similar."""
+    return did_you_mean(written, known) or f" (there are: {', '.join(known) or 'none'})"
 
 
 def add_command(

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 KINDS = ("token", "address", "user", "app", "account")
 HASH_SENT = 32
 """Digits of a token's hash that leave this command: enough to identify it, useless for anything else."""
+MAX_REPEATED = 12
+"""Characters of a text that are repeated in an error although it may be a part of a token, which has 43."""
+_OF_AN_ADDRESS = re.compile(r"[0-9a-fA-F]*[.:][0-9a-fA-F.:/]*\Z")
 _LIKE_A_TOKEN = re.compile(r"[A-Za-z0-9_~.+/=-]{32,}\Z")
 
 
@@ -68,10 +71,17 @@ def find(config: Config, text: str) -> ShieldSubject:
         return found
     if _LIKE_A_TOKEN.match(text):
         return _unknown_token(text)
-    # It may be a secret with a typo, so it is not repeated.
     raise SetupError(
-        f"no such token, address, user or app (name the kind with {', '.join(f'{k}:…' for k in KINDS[:4])})"
+        f"{_repeated(text)} is no token, address, user or app here "
+        f"(name the kind with {', '.join(f'{k}:…' for k in KINDS[:4])})"
     )
+
+
+def _repeated(text: str) -> str:
+    """Return the text for an error message, unless it may be a large part of a token, or another secret."""
+    if len(text) <= MAX_REPEATED or _OF_AN_ADDRESS.match(text):
+        return repr(text)
+    return f"this text of {len(text)} characters"
 
 
 def _of_kind(config: Config, kind: str, text: str) -> ShieldSubject:

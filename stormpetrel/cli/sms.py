@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from stormpetrel.cli.output import print_json, print_table
-from stormpetrel.cli.parser import Commands, Parser, add_command, add_group, did_you_mean, whole_number
+from stormpetrel.cli.parser import Commands, Parser, add_command, add_group, near_or_all, whole_number
 from stormpetrel.cli.sms_log import add_log
 from stormpetrel.cli.store import change, now_ms, open_store
 from stormpetrel.cli.users import user_named
@@ -150,7 +150,7 @@ def _route(config: Config, name: str | None) -> str:
     if name is None:
         return names[0] if names else ""
     if name not in names:
-        raise SetupError(f"there is no route {name!r}{did_you_mean(name, names)}")
+        raise SetupError(f"there is no route {name!r}{near_or_all(name, names)}")
     return name
 
 

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from stormpetrel.cli.output import print_json
-from stormpetrel.cli.parser import Commands, add_command, did_you_mean
+from stormpetrel.cli.parser import Commands, add_command, near_or_all
 from stormpetrel.cli.store import change, open_store
 from stormpetrel.errors import SetupError
 
@@ -81,7 +81,7 @@ def _scopes(text: str) -> tuple[str, ...]:
     scopes = parse_scopes(text)
     if scopes is None:
         unknown = next(scope for scope in text.replace("+", " ").split() if scope not in SCOPES)
-        raise SetupError(f"unknown scope {unknown!r}{did_you_mean(unknown, SCOPES)}")
+        raise SetupError(f"unknown scope {unknown!r}{near_or_all(unknown, SCOPES)}")
     if not scopes:
         raise SetupError('--scopes must name at least one scope, such as "read write"')
     return scopes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -50,6 +51,22 @@ def test_each_form_is_printed_or_written(instance, capsys, tmp_path):
     assert capsys.readouterr().out.startswith("table,key,number,value,file,query\n")
     assert main(["insight", "--html", str(tmp_path / "report.html")]) == 0
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+
+
+def test_the_report_about_an_attack_is_shown_by_its_number(instance, capsys):
+    for words in (["--markdown"], ["--csv"], ["--edition", "public"]):
+        if "public" in words:
+            stored(instance)
+        capsys.readouterr()
+        assert main(["insight", *words]) == 0
+        last = capsys.readouterr().out
+        assert main(["insight", "show", "3", *words]) == 0
+        assert without_times(capsys.readouterr().out) == without_times(last)
+
+
+def without_times(text):
+    """Return a report without the time at which it was made."""
+    return re.sub(r"\d\d:\d\d:\d\d|\b\d{13}\b", "", text)
 
 
 def stored(instance):
@@ -182,6 +199,10 @@ def test_a_report_about_a_time_has_the_numbers_of_that_time(instance, capsys):
         (["accounts", "--last"], "insight accounts takes none of them"),
         (["list", "--edition", "public"], "insight list takes none of them"),
         (["list", "--html", "list.html"], "insight list takes none of them"),
+        (["3"], "to print the report about attack 3: insight show 3"),
+        (["show"], "insight show needs the number of an attack"),
+        (["show", "9"], "no attack 9 was recorded; the last ones: 3"),
+        (["show", "3", "--from", FROM], "insight show takes none of them"),
         (["publish", "3", "--json"], "insight publish prints one sentence, and takes no --json"),
     ],
 )

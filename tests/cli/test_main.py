@@ -93,6 +93,28 @@ def test_a_word_that_is_like_nothing_is_answered_with_what_there_is(run):
     assert complaint.startswith("unknown command 'xyzzy' (there are: serve, init, ")
 
 
+@pytest.mark.parametrize("word", ["-v", "-V", "--version"])
+def test_the_version_has_short_options(run, word):
+    assert run(word).out == f"stormpetrel {stormpetrel.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("user role ann emperor", "unknown value 'emperor' (there are: member, moderator, admin)"),
+        ("token ann --scopes fly", "unknown scope 'fly' (there are: profile, read, "),
+        ("token ann --scopes raed", "unknown scope 'raed' (did you mean read?)"),
+        ("sms pause nowhere", "there is no route 'nowhere' (there are: none)"),
+        ("moderation resolve 99 --reason x", "Report not found: 99"),
+        ("moderation hide 99 --reason x", "Post not found: 99"),
+    ],
+)
+def test_an_error_has_the_wrong_value_and_what_there_is(run, data_dir, words, complaint):
+    run("init")
+    run("user", "add", "ann", "--email", "ann@example.org", "--password", "a good long one")
+    assert complaint in run(*words.split(), expect=2).complaint
+
+
 def test_the_configuration_file_may_stand_before_or_after_the_command(run, tmp_path):
     file = tmp_path / "place.toml"
     file.write_text("[web]\nport = 9123\n")

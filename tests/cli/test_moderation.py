@@ -67,7 +67,7 @@ def test_posts_are_hidden_shown_and_deleted_and_it_is_all_in_the_log(run, nino, 
     assert [(one["actor"], one["act"], one["account"]) for one in log] == [
         ("cli", act, "Nino") for act in ("delete_post", "unhide", "hide")
     ]
-    assert run("moderation", "hide", post_id, *REASON, expect=2).complaint == "Post not found"
+    assert run("moderation", "hide", post_id, *REASON, expect=2).complaint == f"Post not found: {post_id}"
 
 
 def test_accounts_are_warned_silenced_and_suspended_and_running_processes_told(run, nino, either_place):
@@ -92,7 +92,7 @@ def test_a_role_is_given_and_the_last_admin_kept(run, nino):
     ("words", "complaint"),
     [
         (("hide", "12345"), "--reason"),
-        (("hide", "12345", "--reason", " "), "Post not found"),
+        (("hide", "12345", "--reason", " "), "Post not found: 12345"),
         (("silence", "Nobody", *REASON), "there is no account 'Nobody' (see stormpetrel user list)"),
         (("silence", "Nino", "--reason", " "), "reason can't be blank"),
         (("show", "12345"), "Report not found"),

@@ -121,10 +121,12 @@ def test_age_is_told_against_the_onset(run, watch, nino):
     assert "before the onset: established" in run("shield", "why", nino).out
 
 
-def test_whom_nobody_knows_is_told_without_repeating_it(run, watch_of_either):
+def test_an_unknown_subject_is_repeated_unless_it_may_be_a_secret(run, watch_of_either):
+    for short in ("WRONG", "999.1.1.1", "10.0.0.0/99", "2001:db8::1:99999"):
+        assert run("shield", "why", short, expect=2).complaint.startswith(f"{short!r} is no token, address")
     secret = "S3cret-that-was-mistyped!"
     done = run("shield", "why", secret, expect=2)
-    assert done.complaint.startswith("no such token, address, user or app")
+    assert done.complaint.startswith("this text of 25 characters is no token, address, user or app")
     assert secret not in done.err
     token = "B" * 43
     done = run("shield", "why", token)

@@ -43,12 +43,12 @@ def test_scopes_may_be_fine_ones_and_joined_with_plus_signs(run, nino):
     ("scopes", "complaint"),
     [
         ("read wrote", "unknown scope 'wrote' (did you mean write?)"),
-        ("everything-there-is", "unknown scope 'everything-there-is'"),
+        ("everything-there-is", "unknown scope 'everything-there-is' (there are: profile, read, "),
         (" ", '--scopes must name at least one scope, such as "read write"'),
     ],
 )
 def test_a_scope_that_does_not_exist_is_said(run, nino, place, scopes, complaint):
-    assert run("token", "Nino", "--scopes", scopes, expect=2).complaint == complaint
+    assert run("token", "Nino", "--scopes", scopes, expect=2).complaint.startswith(complaint)
     assert rows(place, "SELECT count(*) FROM tokens") == [(0,)]
 
 
