@@ -18,7 +18,7 @@ help: ## list the commands
 install: ## install the server alone, as .venv/bin/stormpetrel
 	@tools/install run
 
-run: install ## run a demo instance with every role, in the foreground
+run: ## run a demo instance with every role, in the foreground
 	@exec tools/run
 
 test: install ## run all checks: style, types, imports, documents, tests on real databases and a browser
