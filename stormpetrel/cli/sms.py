@@ -10,6 +10,7 @@ from stormpetrel.cli.output import print_json, print_table
 from stormpetrel.cli.parser import Commands, Parser, add_command, add_group, near_or_all, whole_number
 from stormpetrel.cli.sms_log import add_log
 from stormpetrel.cli.store import change, now_ms, open_store
+from stormpetrel.cli.times import clock_time
 from stormpetrel.cli.users import user_named
 from stormpetrel.errors import SetupError
 
@@ -195,8 +196,10 @@ def _link(args: argparse.Namespace) -> int:
                 _note(connection, Act.LINK_PHONE, phone, number, at_ms)
     if args.json:
         print_json({"linked": len(numbers)})
+    elif len(numbers) == 1:
+        print(f"linked 1 phone; its quiet hours and digest are in the time of {phone.zone}")
     else:
-        print(f"linked {len(numbers)} phone{'s' if len(numbers) != 1 else ''}")
+        print(f"linked {len(numbers)} phones")
     return 0
 
 
@@ -269,11 +272,13 @@ def _code(args: argparse.Namespace) -> int:
             draw=secrets.randbelow(10**CODE_DIGITS),
         )  # fmt: skip
     to = next((route.sender for route in config.sms.routes if route.enabled), "")
-    value = {"code": code, "expires_in": CODE_MS // 1000, "to": to}
+    expires_ms = at_ms + CODE_MS
+    value = {"code": code, "expires_in": CODE_MS // 1000, "expires_at": expires_ms // 1000, "to": to}
     _say(
         args,
         value,
-        f"text GO {code} to {to or 'the number of your route'} within {CODE_MS // 60_000} minutes",
+        f"text GO {code} to {to or 'the number of your route'} before {clock_time(expires_ms / 1000)}, "
+        f"in {CODE_MS // 60_000} minutes",
     )
     return 0
 

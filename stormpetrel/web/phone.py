@@ -128,6 +128,7 @@ async def _page(
         has_routes=any(route.enabled for route in routes),
         code=code,
         minutes=CODE_MS // 60_000,
+        code_until_ms=request.now_ms + CODE_MS,
         languages=[pair for pair in LANGUAGES if pair[0] in TEXT_LANGUAGES],
         max_segments=MAX_SEGMENTS,
         problems={

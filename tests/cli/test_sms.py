@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
+import time
 
 import pytest
 
@@ -70,6 +72,15 @@ def test_a_code_has_six_digits_and_ten_minutes(run, nino):
     answer = run("sms", "code", "Nino", "--json").json
     assert len(answer["code"]) == 6
     assert (answer["expires_in"], answer["to"]) == (600, "40404")
+    assert abs(answer["expires_at"] - time.time() - 600) < 60
+    said = run("sms", "code", "Nino").out
+    assert re.fullmatch(r"text GO \d{6} to 40404 before \d\d:\d\d:\d\d UTC, in 10 minutes\n", said)
+
+
+def test_a_linked_phone_is_told_with_the_zone_of_its_times(run, nino):
+    run("user", "add", "ben", "--email", "ben@example.org", "--password", "long enough")
+    said = run("sms", "link", "ben", "+4915112345678").out
+    assert said == "linked 1 phone; its quiet hours and digest are in the time of Europe/Berlin\n"
 
 
 def test_a_text_is_queued_with_its_segments_and_lane(run, nino):

@@ -14,7 +14,9 @@ def test_rules_texts_and_announcements(run, either_place, monkeypatch):
     assert listed == [{"id": rule_id, "text": "No spam", "hint": "Nor boats"}]
     assert "No spam" in run("instance", "rules").out
     run("instance", "remove-rule", rule_id, "--yes")
-    assert run("instance", "remove-rule", rule_id, "--yes", expect=2).complaint == f"Rule not found: {rule_id}"
+    assert (
+        run("instance", "remove-rule", rule_id, "--yes", expect=2).complaint == f"Rule not found: {rule_id}"
+    )
     monkeypatch.setattr(sys, "stdin", io.StringIO("We keep little.\n"))
     run("instance", "set-text", "privacy_policy")
     assert run("instance", "text", "privacy_policy").out == "We keep little.\n"

@@ -115,6 +115,10 @@ def test_a_phone_is_linked_by_the_code_that_the_page_shows(texting):
         assert 'Text <b class="nobreak">GO' in shown.text
         assert f"{TO}</b> or <b" in shown.text
         first = re.search(r"GO (\d{6})", shown.text)[1]
+        # Also true of a page that stays open.
+        assert re.search(
+            r"within 10 minutes, until <time [^>]*>\d+ \w+ \d+, \d\d:\d\d UTC</time>", shown.text
+        )
         second = re.search(r"GO (\d{6})<", send(browser, shown, f"{PAGE}/code").text)[1]
         assert effect(texting, phone, f"GO {first}")["error"] == "code-wrong"
         long = re.search(r"GO (\d{10})<", send(browser, shown, f"{PAGE}/code", {"long": "1"}).text)[1]
