@@ -272,12 +272,11 @@ def _code(args: argparse.Namespace) -> int:
             draw=secrets.randbelow(10**CODE_DIGITS),
         )  # fmt: skip
     to = next((route.sender for route in config.sms.routes if route.enabled), "")
-    expires_ms = at_ms + CODE_MS
-    value = {"code": code, "expires_in": CODE_MS // 1000, "expires_at": expires_ms // 1000, "to": to}
+    value = {"code": code, "expires_in": CODE_MS // 1000, "to": to}
     _say(
         args,
         value,
-        f"text GO {code} to {to or 'the number of your route'} before {clock_time(expires_ms / 1000)}, "
+        f"text GO {code} to {to or 'the number of your route'} before {clock_time((at_ms + CODE_MS) / 1000)}, "
         f"in {CODE_MS // 60_000} minutes",
     )
     return 0
