@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from html import unescape
 from html.parser import HTMLParser
 from urllib.parse import urljoin
 
@@ -54,16 +57,26 @@ class _Reader(HTMLParser):
             self._open = None
 
 
+# Only forms are parsed: parsing whole pages took a sixth of the CPU time of these tests.
+_FORM = re.compile(r"<form\b[^>]*>.*?</form>", re.DOTALL)
+
+
 def forms_of(page: httpx.Response) -> list[Form]:
     """Return every form of the page, in order."""
-    reader = _Reader()
-    reader.feed(page.text)
-    return reader.forms
+    return list(_read(_FORM.findall(page.text)))
 
 
 def form_to(page: httpx.Response, action: str) -> Form:
     """Return the page's form whose target is `action`."""
-    return next(form for form in forms_of(page) if form.action == action)
+    near = (one for one in _FORM.findall(page.text) if action in unescape(one[: one.index(">")]))
+    return next(form for form in _read(near) if form.action == action)
+
+
+def _read(texts: Iterable[str]) -> Iterator[Form]:
+    for text in texts:
+        reader = _Reader()
+        reader.feed(text)
+        yield from reader.forms
 
 
 def send(
