@@ -81,7 +81,7 @@ def requests(
     connection: Connection, *, account_id: int, page: Page, now_ms: int
 ) -> list[NotificationRequest]:
     """Return the account's requests, one per sender, the one that began last first."""
-    return stored.requests(connection, account_id=account_id, page=page, now_ms=now_ms)
+    return stored.requests(connection, account_id=account_id, page=page, now_ms=now_ms, most=MOST_COUNTED)
 
 
 def request(connection: Connection, *, account_id: int, request_id: int, now_ms: int) -> NotificationRequest:
@@ -90,7 +90,9 @@ def request(connection: Connection, *, account_id: int, request_id: int, now_ms:
     The oldest notification may be removed with its post, so every notification of the request names it.
     """
     for sender_id in stored.sender_ids(connection, account_id=account_id, notification_ids=[request_id]):
-        found = stored.request_of(connection, account_id=account_id, from_account_id=sender_id, now_ms=now_ms)
+        found = stored.request_of(
+            connection, account_id=account_id, from_account_id=sender_id, now_ms=now_ms, most=MOST_COUNTED
+        )
         if found is not None:
             return found
     raise NotFound

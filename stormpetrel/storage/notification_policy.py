@@ -9,7 +9,7 @@ from stormpetrel.model.ids import time_ms
 from stormpetrel.model.notification_policy import Choice, NotificationPolicy, NotificationRequest
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Visibility
-from stormpetrel.storage.engine.connection import Connection, Row
+from stormpetrel.storage.engine.connection import Connection
 from stormpetrel.storage.engine.paging import paged
 from stormpetrel.storage.engine.statement import sql
 from stormpetrel.storage.notifications import SHOWN
@@ -43,23 +43,29 @@ _UNINVITED = sql(
     "AND NOT EXISTS (SELECT 1 FROM conversation_posts c JOIN posts own ON own.id = c.post_id "
     "WHERE c.account_id = :account_id AND c.thread_id = coalesce(p.thread_id, p.id) AND own.author_id = :account_id)"
 )
-_GROUPED = (
-    "SELECT min(n.id) AS first_id, n.from_account_id AS sender_id, max(n.id) AS newest_id, count(*) AS told, "
-    f"max(CASE WHEN n.kind = 'mention' THEN n.post_id END) AS last_post_id {SHOWN} AND n.filtered"
+_HIDDEN = "SELECT 1 FROM posts h WHERE h.id = o.post_id AND h.hidden AND h.author_id <> :account_id"
+# From the newest notification down, those that are the first of their sender: a page of a crowd's requests must not
+# group all notifications of the crowd. `= FALSE` and not NOT: PostgreSQL would join, and sort all.
+_FIRST = paged(
+    f"SELECT n.id, n.from_account_id {SHOWN} AND n.filtered = TRUE AND (EXISTS (SELECT 1 FROM notifications o "
+    "WHERE o.account_id = :account_id AND o.from_account_id = n.from_account_id AND o.filtered AND o.id < n.id "
+    f"AND (EXISTS ({_HIDDEN})) = FALSE)) = FALSE",
+    "n.id",
 )
-_REQUESTS = paged(
-    "SELECT r.first_id, r.sender_id, r.newest_id, r.told, r.last_post_id "
-    f"FROM ({_GROUPED} GROUP BY n.from_account_id) r WHERE TRUE",
-    "r.first_id",
+_OF_SENDER = f"{SHOWN} AND n.filtered AND n.from_account_id = :from_account_id ORDER BY n.id"
+_FIRST_OF_SENDER = sql(f"SELECT n.id {_OF_SENDER} LIMIT 1")
+_SUMMARY = sql(
+    "SELECT max(s.id), count(*), max(CASE WHEN s.kind = 'mention' THEN s.post_id END) "
+    f"FROM (SELECT n.id, n.kind, n.post_id {_OF_SENDER} DESC LIMIT :most) s"
 )
-_OF_SENDER = sql(f"{_GROUPED} AND n.from_account_id = :from_account_id GROUP BY n.from_account_id")
 _COUNTS = sql(
     "SELECT count(DISTINCT sender_id), count(*) "
     f"FROM (SELECT n.from_account_id AS sender_id {SHOWN} AND n.filtered LIMIT :most) waiting"
 )
+# The plus: SQLite would read all filtered notifications of the account by their index, not those few by id.
 _SENDERS = sql(
-    "SELECT DISTINCT from_account_id FROM notifications WHERE account_id = :account_id AND filtered "
-    "AND id IN :notification_ids[]"
+    "SELECT DISTINCT from_account_id FROM notifications WHERE id IN :notification_ids[] "
+    "AND +account_id = :account_id AND filtered"
 )
 _RELEASE = sql(
     "UPDATE notifications SET filtered = FALSE WHERE account_id = :account_id AND filtered "
@@ -106,23 +112,41 @@ def is_uninvited(connection: Connection, *, account_id: int, post_id: int) -> bo
     return row is not None
 
 
-def _request(row: Row) -> NotificationRequest:
-    return NotificationRequest(row[0], row[1], row[2], row[3], row[4])
-
-
 def requests(
-    connection: Connection, *, account_id: int, page: Page, now_ms: int
+    connection: Connection, *, account_id: int, page: Page, now_ms: int, most: int
 ) -> list[NotificationRequest]:
-    """Return the account's requests, the one that began last first."""
-    return [_request(row) for row in _REQUESTS.run(connection, page, account_id=account_id, now_ms=now_ms)]
+    """Return the account's requests, the one that began last first, each from its `most` newest notifications."""
+    return [
+        _request(
+            connection,
+            account_id=account_id,
+            from_account_id=from_account_id,
+            first_id=first_id,
+            now_ms=now_ms,
+            most=most,
+        )
+        for first_id, from_account_id in _FIRST.run(connection, page, account_id=account_id, now_ms=now_ms)
+    ]
 
 
 def request_of(
-    connection: Connection, *, account_id: int, from_account_id: int, now_ms: int
+    connection: Connection, *, account_id: int, from_account_id: int, now_ms: int, most: int
 ) -> NotificationRequest | None:
-    """Return the request of one sender, or None."""
-    row = connection.one(_OF_SENDER, account_id=account_id, from_account_id=from_account_id, now_ms=now_ms)
-    return None if row is None else _request(row)
+    """Return the request of one sender, from its `most` newest notifications, or None."""
+    of = {"account_id": account_id, "from_account_id": from_account_id, "now_ms": now_ms}
+    row = connection.one(_FIRST_OF_SENDER, **of)
+    return None if row is None else _request(connection, first_id=row[0], most=most, **of)
+
+
+def _request(
+    connection: Connection, *, account_id: int, from_account_id: int, first_id: int, now_ms: int, most: int
+) -> NotificationRequest:
+    row = connection.one(
+        _SUMMARY, account_id=account_id, from_account_id=from_account_id, now_ms=now_ms, most=most
+    )
+    assert row is not None
+    newest_id, count, last_post_id = row
+    return NotificationRequest(first_id, from_account_id, newest_id, count, last_post_id)
 
 
 def counts(connection: Connection, *, account_id: int, now_ms: int, most: int) -> tuple[int, int]:

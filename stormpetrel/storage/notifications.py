@@ -20,13 +20,17 @@ SHOWN = (
     "AND (n.kind IN ('sign_up', 'report') OR (a.state = 'active' AND (a.silenced = FALSE "
     "OR a.id = :account_id OR EXISTS (SELECT 1 FROM follows f "
     "WHERE f.follower_id = :account_id AND f.followed_id = a.id)))) "
-    "AND NOT EXISTS (SELECT 1 FROM posts p WHERE p.id = n.post_id AND p.hidden AND p.author_id <> :account_id) "
+    "AND (EXISTS (SELECT 1 FROM posts p "
+    "WHERE p.id = n.post_id AND p.hidden AND p.author_id <> :account_id)) = FALSE "
     "AND n.from_account_id NOT IN ("
     "SELECT target_id FROM blocks WHERE account_id = :account_id "
     "UNION ALL SELECT target_id FROM mutes WHERE account_id = :account_id AND hide_notifications = TRUE "
     "AND (expires_at_ms = 0 OR expires_at_ms > :now_ms))"
 )
-"""Notifications that their account is shown, in its list or in a request."""
+"""Notifications that their account is shown, in its list or in a request.
+
+`= FALSE` and not NOT EXISTS: PostgreSQL would join with the hidden posts, and read and sort all notifications.
+"""
 _PAGE = f"SELECT {_COLUMNS} {SHOWN} AND n.kind IN :kinds[text] AND n.filtered = :filtered"
 _NOTIFICATIONS = paged(_PAGE, "n.id")
 _GROUP = paged(f"{_PAGE} AND coalesce(n.post_id, 0) = :post_id", "n.id")

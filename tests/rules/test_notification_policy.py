@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from stormpetrel.errors import NotFound
@@ -15,6 +17,7 @@ from stormpetrel.rules import accounts, deletion, notification_groups, notificat
 from stormpetrel.rules import notification_policy as rules
 from stormpetrel.storage import notification_policy as stored
 from stormpetrel.storage import phone_queue
+from stormpetrel.storage import posts as stored_posts
 from tests.community import block, boost, follow, mute
 from tests.store import Store
 
@@ -192,6 +195,53 @@ def test_the_counts_end_at_a_thousand(store: Store, monkeypatch: pytest.MonkeyPa
     assert rules.policy(store.connection, account_id=ann, now_ms=store.now_ms)[1:] == (1, 3)
     assert rules.count_requests(store.connection, account_id=ann, now_ms=store.now_ms) == 1
     assert rules.count_requests(store.connection, account_id=stranger, now_ms=store.now_ms) == 0
+
+
+def test_a_request_begins_with_the_first_post_that_is_not_hidden(store: Store) -> None:
+    ann, stranger, other = store.person(), store.person(), store.person()
+    choose(store, ann, for_not_following=Choice.FILTER)
+    sent = [mention(store, stranger, ann) for _ in range(3)]
+    mention(store, other, ann)
+    before = {one.from_account_id: one for one in requests(store, ann)}[stranger]
+    store.do(stored_posts.set_hidden, post_id=sent[0], hidden=True)
+    newest, oldest = requests(store, ann)
+    assert newest.from_account_id == other
+    assert before.id < oldest.id < newest.id
+    assert (oldest.from_account_id, oldest.count, oldest.last_post_id) == (stranger, 2, sent[2])
+    of = {"account_id": ann, "now_ms": store.now_ms}
+    assert rules.request(store.connection, request_id=oldest.newest_id, **of) == oldest
+    store.do(stored_posts.set_hidden, post_id=sent[2], hidden=True)
+    assert [(one.id, one.count, one.last_post_id) for one in requests(store, ann)][1] == (
+        oldest.id,
+        1,
+        sent[1],
+    )
+
+
+def test_a_request_counts_the_newest_thousand(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann, stranger = store.person(), store.person()
+    choose(store, ann, for_not_following=Choice.FILTER)
+    sent = [mention(store, stranger, ann) for _ in range(4)]
+    (whole,) = requests(store, ann)
+    monkeypatch.setattr(rules, "MOST_COUNTED", 3)
+    assert requests(store, ann) == [replace(whole, count=3)]
+    assert whole.last_post_id == sent[3]
+
+
+def test_neither_store_sorts_all_requests_for_a_page(store: Store) -> None:
+    ann = store.person()
+    statement = stored._FIRST.downward
+    values = {"account_id": ann, "now_ms": store.now_ms, "low_id": 0, "high_id": 2**62, "count": 20}
+    raw = store.connection.raw
+    if store.connection.dialect == "sqlite":
+        plan = [row[3] for row in raw.execute(f"EXPLAIN QUERY PLAN {statement.sqlite}", values)]
+        assert not [step for step in plan if "TEMP B-TREE" in step]
+    else:
+        raw.execute(b"SET enable_sort = off")
+        plan = [row[0] for row in raw.execute(b"EXPLAIN " + statement.postgresql_bytes, values)]
+        assert not [step for step in plan if "Sort" in step]
+    assert any("ix_notifications_account_id_filtered_id" in step for step in plan)
+    assert any("ix_notifications_filtered" in step for step in plan)
 
 
 def test_a_filtered_mention_is_not_texted_to_the_phone(store: Store) -> None:

@@ -18,10 +18,12 @@ notifications = Table(
     flag("filtered"),  # waits in a request of its sender
     # The list must not read the filtered ones, which strangers can make many, to pass over them.
     Index(None, "account_id", "filtered", "id"),
+    # A page of requests looks for the first notification of each sender.
     Index(
         "ix_notifications_filtered",
         "account_id",
         "from_account_id",
+        "id",
         sqlite_where=text("filtered"),
         postgresql_where=text("filtered"),
     ),
