@@ -70,16 +70,26 @@ def _ask(connection: PostgresqlConnection, found: dict[TransactionId, bool | Non
     crash_s = math.inf if row is None or row[0] is None else row[0]
     for transaction_id in found:
         status = _status(connection, transaction_id.number)
-        if status == "in progress":
-            if ends:
-                connection.raw.execute(_END, (str(transaction_id.number),))
-            return False
         if status != _LOST and transaction_id.began_s <= crash_s:
-            # The number may belong to a later transaction.
+            # The number may belong to a later transaction, which must not be ended.
             status = None
+        elif status == "in progress":
+            if ends:
+                _end(connection, transaction_id.number)
+            return False
         found[transaction_id] = None if status is None else status == "committed"
         log.warning("a commit got no reply; the database reports it as %s", status)
     return True
+
+
+def _end(connection: PostgresqlConnection, number: int) -> None:
+    try:
+        connection.raw.execute(_END, (str(number),))
+    except Exception as error:
+        if server_gone(error):
+            raise
+        # An operator may have taken the right away. The transaction can still end by itself while we ask.
+        log.warning("a transaction without a client cannot be ended: %s", error)
 
 
 def _status(connection: PostgresqlConnection, number: int) -> str | None:

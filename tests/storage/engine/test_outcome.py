@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
+import threading
 from collections.abc import Awaitable, Iterator
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from stormpetrel.errors import Busy, OutcomeUnknown
 from stormpetrel.model.event import AccountChanged, AllChanged, Event, PostDeleted
@@ -17,7 +20,7 @@ from stormpetrel.model.post import Draft
 from stormpetrel.rules import posts
 from stormpetrel.storage.engine import group
 from stormpetrel.storage.engine import outcome as module
-from stormpetrel.storage.engine.connection import Connection, PostgresqlConnection
+from stormpetrel.storage.engine.connection import Connection, PostgresqlConnection, TransactionId
 from stormpetrel.storage.engine.database import Database
 from stormpetrel.storage.engine.statement import Statement
 from tests.storage.notes import add, ids, ids_at, outcome, run
@@ -93,6 +96,44 @@ def test_a_transaction_whose_client_is_gone_is_ended_so_that_its_outcome_is_know
 
     run(url, body)
     assert ids_at(postgresql_url) == [2]
+
+
+def test_a_later_transaction_that_got_the_number_after_a_crash_is_not_ended(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LET_RUN_S", 0.0)
+    monkeypatch.setattr(module, "ASK_FOR_S", 0.5)
+    with psycopg.connect(postgresql_url) as later:
+        row = later.execute("SELECT pg_current_xact_id()::text, now()").fetchone()
+        assert row is not None
+        # It began before the server recovered, so the number may now be another's.
+        lost = TransactionId(int(row[0]), 0.0)
+        assert module.outcomes(postgresql_url, [lost]) == {lost: None}
+        assert later.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_without_the_right_to_end_a_transaction_its_own_end_is_waited_for(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LET_RUN_S", 0.0)
+    role = f"limited_{secrets.token_hex(8)}"
+    url = make_conninfo(postgresql_url, user=role, password=role)
+    with psycopg.connect(postgresql_url, autocommit=True) as operator:
+        operator.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{role}'".encode())
+        operator.execute(b"REVOKE EXECUTE ON FUNCTION pg_terminate_backend(int, bigint) FROM PUBLIC")
+        try:
+            with psycopg.connect(url) as alone:
+                row = alone.execute(
+                    "SELECT pg_current_xact_id()::text, extract(epoch FROM now())::float8"
+                ).fetchone()
+                assert row is not None
+                going_on = TransactionId(int(row[0]), row[1])
+                timer = threading.Timer(0.5, alone.commit)
+                timer.start()
+                assert module.outcomes(url, [going_on]) == {going_on: True}
+                timer.join()
+        finally:
+            operator.execute(f"DROP ROLE {role}".encode())
 
 
 def remove(connection: Connection, *, note_id: int) -> None:
