@@ -105,13 +105,16 @@ def remove(connection: Connection, *, account_id: int, conversation_id: int) -> 
 # How posts change conversations ----------------------------------------------------------------------------
 
 
-def add_post(connection: Connection, *, post: Post, account_ids: Collection[int]) -> None:
+def add_post(
+    connection: Connection, *, post: Post, account_ids: Collection[int], unheard: Collection[int] = ()
+) -> None:
     """Add a direct post to the conversations of the accounts, possibly including its author.
 
     Ignore other posts.
 
     As with notifications, nothing is added between accounts of which one blocks the other. For an account
-    that muted the thread, the post is added as read.
+    that muted the thread, the post is added as read; so it is for those in `unheard`, whose policies for
+    notifications did not accept it, unless they have an unread post there.
     """
     if post.visibility is not Visibility.DIRECT:
         return
@@ -126,7 +129,9 @@ def add_post(connection: Connection, *, post: Post, account_ids: Collection[int]
             thread_id=thread_id,
             post_id=post.id,
             is_read=account_id == post.author_id
+            or account_id in unheard
             or pins.mutes(connection, account_id=account_id, post_id=post.id),
+            keeps_unread=account_id in unheard,
         )
         connection.tell(ConversationChanged(account_id, thread_id, post.id))
 

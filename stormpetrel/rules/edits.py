@@ -189,16 +189,8 @@ def _address(connection: Connection, old: Post, new: Post, *, now_ms: int) -> No
     come = sorted(after - before)
     stored_posts.insert_mentions(connection, post_id=new.id, account_ids=come)
     if come:
-        conversations.add_post(connection, post=new, account_ids=come)
-    for account_id in come:
-        notifications.notify(
-            connection,
-            account_id=account_id,
-            kind=Kind.MENTION,
-            from_account_id=new.author_id,
-            post_id=new.id,
-            now_ms=now_ms,
-        )
+        unheard = notifications.notify_mentioned(connection, post=new, account_ids=come, now_ms=now_ms)
+        conversations.add_post(connection, post=new, account_ids=come, unheard=unheard)
 
 
 def history(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from stormpetrel.errors import Invalid, NotFound
 from stormpetrel.model.event import MarkersMoved, NotificationsRemoved, Notified
@@ -10,7 +10,7 @@ from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.notification import Kind, Marker, Notification
 from stormpetrel.model.notification_policy import Choice
 from stormpetrel.model.page import Page
-from stormpetrel.model.post import Visibility
+from stormpetrel.model.post import Post, Visibility
 from stormpetrel.model.visibility import may_see
 from stormpetrel.rules import notification_policy
 from stormpetrel.storage import accounts, phone_queue, phones, pins, posts, relationships
@@ -35,7 +35,7 @@ def notify(
     from_account_id: int,
     now_ms: int,
     post_id: int | None = None,
-) -> None:
+) -> bool:
     """Notify the account, unless one of these holds:
 
     - it caused the event itself (except that its own poll has ended),
@@ -45,42 +45,63 @@ def notify(
     - it has the same notification already, of a kind in _ONCE,
     - its policy drops it (rules/notification_policy.py). If the policy filters it, it is stored, but neither
       streamed nor texted.
+
+    Return False if the policy filters or drops it, True in every other case.
     """
     if account_id == from_account_id and kind is not Kind.POLL:
-        return
+        return True
     if relationships.block_between(connection, account_id=account_id, other_id=from_account_id):
-        return
+        return True
     if relationships.hides_notifications(
         connection, account_id=account_id, target_id=from_account_id, now_ms=now_ms
     ):
-        return
+        return True
     found = accounts.account(connection, account_id=from_account_id)
     if (
         found is not None
         and found.silenced
         and not relationships.follows(connection, follower_id=account_id, followed_id=from_account_id)
     ):
-        return
+        return True
     if post_id is not None and pins.mutes(connection, account_id=account_id, post_id=post_id):
-        return
+        return True
     what = {"account_id": account_id, "kind": kind, "from_account_id": from_account_id, "post_id": post_id}
     if kind in _ONCE and stored.exists(connection, **what):  # type: ignore[arg-type]  # as named
-        return
+        return True
     treatment = notification_policy.treatment(
         connection, account_id=account_id, kind=kind, sender=found, post_id=post_id, now_ms=now_ms
     )
     if treatment is Choice.DROP:
-        return
+        return False
     filtered = treatment is Choice.FILTER
     notification_id = connection.new_id(now_ms)
     stored.insert(connection, id=notification_id, filtered=filtered, **what)  # type: ignore[arg-type]  # as named
     if filtered:
-        return
+        return False
     if post_id is not None and kind in _TEXTED:
         phone_queue.put_for_account(
             connection, account_id=account_id, post_id=post_id, kind=_TEXTED[kind], now_ms=now_ms
         )
     connection.tell(Notified(account_id, notification_id))
+    return True
+
+
+def notify_mentioned(
+    connection: Connection, *, post: Post, account_ids: Iterable[int], now_ms: int
+) -> set[int]:
+    """Notify accounts that the post mentions; return those whose policies filter or drop it."""
+    return {
+        account_id
+        for account_id in account_ids
+        if not notify(
+            connection,
+            account_id=account_id,
+            kind=Kind.MENTION,
+            from_account_id=post.author_id,
+            post_id=post.id,
+            now_ms=now_ms,
+        )
+    }
 
 
 def notifications(

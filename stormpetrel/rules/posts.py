@@ -203,16 +203,8 @@ def create_post(
         stored.insert_tags(connection, post_id=post.id, tags=tags, now_ms=now_ms)
     if addressed:
         stored.insert_mentions(connection, post_id=post.id, account_ids=sorted(addressed))
-    for account_id in addressed:
-        notifications.notify(
-            connection,
-            account_id=account_id,
-            kind=Kind.MENTION,
-            from_account_id=author_id,
-            post_id=post.id,
-            now_ms=now_ms,
-        )
-    conversations.add_post(connection, post=post, account_ids={author_id, *addressed})
+    unheard = notifications.notify_mentioned(connection, post=post, account_ids=addressed, now_ms=now_ms)
+    conversations.add_post(connection, post=post, account_ids={author_id, *addressed}, unheard=unheard)
     return announced(connection, post, found, key=key, now_ms=now_ms)
 
 

@@ -71,6 +71,7 @@ _PUT = sql(
     "last_post_id = CASE WHEN excluded.last_post_id > conversations.last_post_id "
     "THEN excluded.last_post_id ELSE conversations.last_post_id END, "
     "read_to_id = CASE WHEN excluded.read_to_id > conversations.read_to_id "
+    "AND (NOT :keeps_unread OR conversations.read_to_id >= conversations.last_post_id) "
     "THEN excluded.read_to_id ELSE conversations.read_to_id END"
 )
 _PUT_POST = sql(
@@ -156,14 +157,26 @@ def blocked(connection: Connection, *, author_id: int, account_ids: Sequence[int
     return {row[0] for row in rows}
 
 
-def put(connection: Connection, *, account_id: int, thread_id: int, post_id: int, is_read: bool) -> None:
-    """Add the post to the account's conversation; `is_read`: it and all posts before it are read."""
+def put(
+    connection: Connection,
+    *,
+    account_id: int,
+    thread_id: int,
+    post_id: int,
+    is_read: bool,
+    keeps_unread: bool = False,
+) -> None:
+    """Add the post to the account's conversation; `is_read`: it and all posts before it are read.
+
+    `keeps_unread`: not if one before it is unread.
+    """
     connection.run(
         _PUT,
         account_id=account_id,
         thread_id=thread_id,
         post_id=post_id,
         read_to_id=post_id if is_read else 0,
+        keeps_unread=keeps_unread,
     )
     connection.run(_PUT_POST, account_id=account_id, thread_id=thread_id, post_id=post_id)
 

@@ -12,8 +12,17 @@ from stormpetrel.model.notification import Kind
 from stormpetrel.model.notification_policy import Choice, NotificationPolicy, NotificationRequest
 from stormpetrel.model.page import Page
 from stormpetrel.model.phone import PhoneKeys
-from stormpetrel.model.post import Visibility
-from stormpetrel.rules import accounts, deletion, notification_groups, notifications, phones, posts
+from stormpetrel.model.post import Draft, Visibility
+from stormpetrel.rules import (
+    accounts,
+    conversations,
+    deletion,
+    edits,
+    notification_groups,
+    notifications,
+    phones,
+    posts,
+)
 from stormpetrel.rules import notification_policy as rules
 from stormpetrel.storage import notification_policy as stored
 from stormpetrel.storage import phone_queue
@@ -165,6 +174,35 @@ def test_a_direct_post_is_filtered_unless_it_answers(store: Store) -> None:
     mention(store, stranger, ann, **direct, in_reply_to_id=answer)
     assert [one.count for one in requests(store, ann)] == [1]
     assert kinds(store, ann) == [Kind.MENTION] * 3
+
+
+@pytest.mark.parametrize("chosen", [Choice.FILTER, Choice.DROP])
+def test_an_unaccepted_direct_post_makes_no_conversation_unread(store: Store, chosen: Choice) -> None:
+    ann, friend, stranger = store.person(), store.person(), store.person()
+    choose(store, ann, for_not_following=chosen)
+    follow(store, ann, friend)
+
+    def unread() -> int:
+        return conversations.unread_count(store.connection, account_id=ann, limit=9, now_ms=store.now_ms)
+
+    direct = {"visibility": Visibility.DIRECT}
+    mention(store, stranger, ann, **direct)
+    edited = store.post(stranger, "hello", **direct)
+    store.do(
+        edits.edit_post,
+        author_id=stranger,
+        post_id=edited,
+        draft=Draft(text=f"@{store.name(ann)} hello"),
+        max_characters=500,
+        domain="here.example",
+        now_ms=store.now_ms,
+    )
+    assert unread() == 0
+    # It does not hide an unread post of a friend in the same conversation.
+    group = store.post(friend, f"@{store.name(ann)} @{store.name(stranger)} hello", **direct)
+    assert unread() == 1
+    mention(store, stranger, ann, in_reply_to_id=group, **direct)
+    assert unread() == 1
 
 
 def test_a_page_with_the_filtered_ones_is_in_order_from_either_end(store: Store) -> None:
