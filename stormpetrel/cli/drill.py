@@ -99,11 +99,17 @@ def add_commands(commands: Commands[Any]) -> None:
         help="rate of the attack, in percent of the rate for two cores (default 100)",
     )
     parser.add_argument("--report", metavar="FILE", default="", help="also write an HTML page with charts")
-    parser.add_argument("--lines", metavar="FILE", default="", help="also write every line as JSON")
+    parser.add_argument(
+        "--lines", metavar="FILE", default="", help="also write every line as JSON; again reads this file"
+    )
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
 
 
 def _drill(args: argparse.Namespace) -> int:
+    if args.vectors and args.scenario == "again":
+        raise SetupError(
+            f"again reads the file of --lines: stormpetrel drill again --lines {args.vectors[0]}"
+        )
     if args.vectors and args.scenario != "only":
         raise SetupError(f"{args.vectors[0]}: only the scenario `only` takes vectors")
     columns = _again(args) if args.scenario == "again" else _run_all(args)

@@ -97,8 +97,9 @@ def _of_kind(config: Config, kind: str, text: str) -> ShieldSubject:
     with open_store(config.database_url) as connection:
         found = _user_in(connection, text) if kind == "user" else _app_in(connection, text)
     if found is None:
-        what = "account" if kind == "user" else "application"
-        raise SetupError(f"there is no {what} {text!r}")
+        if kind == "user":
+            raise SetupError(f"there is no account {text!r} (see stormpetrel user list)")
+        raise SetupError(f"there is no application {text!r}")
     return found
 
 

@@ -51,6 +51,12 @@ def write(path: Path, *runs: Result) -> Path:
     return path
 
 
+def test_a_file_without_its_option_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["drill", "again", "run.lines"]) == 2
+    said = capsys.readouterr().err.strip()
+    assert said == "stormpetrel: again reads the file of --lines: stormpetrel drill again --lines run.lines"
+
+
 def test_lines_give_the_same_runs_again(tmp_path: Path) -> None:
     runs = [result("full", OK), result("off", REFUSED)]
     assert results(write(tmp_path / "lines", *runs)) == runs

@@ -132,7 +132,9 @@ def test_an_unknown_subject_is_repeated_unless_it_may_be_a_secret(run, watch_of_
     done = run("shield", "why", token)
     assert "not valid here (any more)" in done.out
     assert token not in done.out
-    assert run("shield", "why", "user:zoe", expect=2).complaint == "there is no account 'zoe'"
+    assert run("shield", "why", "user:zoe", expect=2).complaint == (
+        "there is no account 'zoe' (see stormpetrel user list)"
+    )
     assert run("shield", "why", "app:Zoe", expect=2).complaint == "there is no application 'Zoe'"
     assert "not the id" in run("shield", "why", "account:x", expect=2).complaint
     assert "neither an address" in run("shield", "why", "address:here", expect=2).complaint

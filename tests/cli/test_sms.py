@@ -156,7 +156,7 @@ def test_a_route_is_paused_and_resumed(run, nino):
         (("replay", "x1"), "'x1' is no id of the log"),
         (("replay", "o" + "9" * 30), "is no id of the log"),
         (("replay", "i9"), "i9 cannot be done again"),
-        (("pause", "carrier"), "there is no route 'carrier'"),
+        (("pause", "carrier"), "there is no route 'carrier' (there are: drop)"),
         (("sned",), "unknown command 'sned' (did you mean send?)"),
     ],
 )
