@@ -107,9 +107,14 @@ def _add_password_options(parser: Parser) -> None:
 def _add(args: argparse.Namespace) -> int:
     from stormpetrel.config_loader import load
     from stormpetrel.model.account import Role
-    from stormpetrel.rules.accounts import sign_up, user
+    from stormpetrel.rules.accounts import invalid_fields, sign_up, user, wrong_names
 
     config = load(args.config).config
+    with open_store(config.database_url) as connection:
+        # Before the password: an operator should not enter it twice for a name that is taken.
+        wrong = wrong_names(connection, username=args.name, email=args.email, by_operator=True)
+        if wrong:
+            raise invalid_fields(wrong)
     password_hash = _password_hash(args, config, username=args.name, email=args.email)
     with open_store(config.database_url) as connection:
         with change(connection) as at_ms:

@@ -149,22 +149,10 @@ def sign_up(
         raise Forbidden("Sign-ups are closed")
     email = clean_address(email)
     reason = texts.clean(reason[: MAX_REASON * BYTES_PER_CHARACTER])[:MAX_REASON]
-    wrong: dict[str, str] = {}
-    problem = username_problem(username)
-    if problem is None and username.lower() in RESERVED_USERNAMES and not by_operator:
-        problem = RESERVED
-    if problem is None and stored.account_named(connection, username=username) is not None:
-        problem = TAKEN
-    if problem is not None:
-        wrong["username"] = problem
-    problem = email_problem(email)
     confirms = confirmation is not None and not by_operator
-    if problem is None and not confirms and owner_of(connection, email=email) is not None:
-        problem = TAKEN
-    if problem is None and not by_operator and _domain_is_blocked(connection, email):
-        problem = Problem("is from a provider that is not allowed on this server", "ERR_BLOCKED")
-    if problem is not None:
-        wrong["email"] = problem
+    wrong = wrong_names(
+        connection, username=username, email=email, by_operator=by_operator, confirms=confirms
+    )
     waits = registration == "approval" and not by_operator
     if waits and not reason:
         wrong["reason"] = BLANK
@@ -200,6 +188,32 @@ def sign_up(
     made = stored.account(connection, account_id=account_id)
     assert made is not None
     return made
+
+
+def wrong_names(
+    connection: Connection, *, username: str, email: str, by_operator: bool = False, confirms: bool = False
+) -> dict[str, str]:
+    """Return what is wrong with the username and the address of a new account, by field.
+
+    `confirms`: the owner must confirm the address, so an address in use is no error (see `sign_up`).
+    """
+    wrong: dict[str, str] = {}
+    problem = username_problem(username)
+    if problem is None and username.lower() in RESERVED_USERNAMES and not by_operator:
+        problem = RESERVED
+    if problem is None and stored.account_named(connection, username=username) is not None:
+        problem = TAKEN
+    if problem is not None:
+        wrong["username"] = problem
+    email = clean_address(email)
+    problem = email_problem(email)
+    if problem is None and not confirms and owner_of(connection, email=email) is not None:
+        problem = TAKEN
+    if problem is None and not by_operator and _domain_is_blocked(connection, email):
+        problem = Problem("is from a provider that is not allowed on this server", "ERR_BLOCKED")
+    if problem is not None:
+        wrong["email"] = problem
+    return wrong
 
 
 def _domain_is_blocked(connection: Connection, email: str) -> bool:

@@ -96,6 +96,13 @@ def test_the_password_may_come_from_standard_input(run, place, monkeypatch, opti
     assert verify_password_now(hashed, "from a pipe")
 
 
+def test_a_name_and_an_address_are_checked_before_the_password_is_asked_for(add, run, place, monkeypatch):
+    add("Ida")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    complaint = run("user", "add", "IDA", "--email", "nino", expect=2).complaint
+    assert complaint == "username has already been taken; email is not a valid e-mail address"
+
+
 def test_no_password_at_all_is_said(run, place, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     complaint = run("user", "add", "Nino", "--email", "nino@example.org", expect=2).complaint
