@@ -127,7 +127,9 @@ def _print_rows(rows: list[AudienceRow], *, is_enabled: bool) -> None:
             print(f"{title:<10} {', '.join(f'{key} {share:.0%}' for key, share in shares.items())}")
     apart = {name.partition("/")[2]: n for name, n in last.numbers.items() if name.startswith("requests/")}
     if apart:
-        print(f"{'apart':<10} {', '.join(f'{n:,} requests of {key}' for key, n in sorted(apart.items()))}")
+        print(
+            f"{'not visits':<10} {', '.join(f'{n:,} requests of {key}' for key, n in sorted(apart.items()))}"
+        )
     if announced := last.numbers.get("subscribers/announced"):
         print(f"{'feeds':<10} {announced:,} subscribers announced by feed services, not among the visitors")
     if last.is_running:

@@ -42,7 +42,7 @@ def test_the_table_shows_visitors_growth_and_a_chart(counted):
         "2026-10", "20,100,000", "19,000,000", "2,000,000", "0", "0", "+12", "%", "34×", "█" * 30,
     ]  # fmt: skip
     assert "known by   cookie 75%, account 25%" in lines
-    assert "apart      1,234 requests of programs" in lines
+    assert "not visits 1,234 requests of programs" in lines
     assert "feeds      150 subscribers announced by feed services, not among the visitors" in lines
 
 
