@@ -25,6 +25,8 @@ def test_a_member_chooses_and_decides_about_who_waits(place):
         page = browser.get(PATH)
         checked(page)
         assert 'class="card nothing"' in page.text
+        # Headings between cards have the distances of a section; without them this one touched both cards.
+        assert '<h2 class="section" id="waiting">' in page.text
         answer = send(browser, page, PATH, {"for_not_following": "filter"})
         assert (answer.status_code, answer.headers["location"]) == (303, PATH)
         post = bob.post(f"@{ann.username} hello")
