@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
+from html import unescape
 
 import pytest
 
@@ -28,6 +29,15 @@ def test_the_address_of_the_settings_leads_to_their_first_page(place):
         assert browser.get("/settings", follow_redirects=True).url.path == "/settings/profile"
     answer = place.visitor.get("/settings", follow_redirects=False)
     assert answer.headers["location"].startswith("/auth/sign_in")
+
+
+def test_the_menu_marks_the_settings_on_each_of_their_pages(place):
+    with closing(place.browser_session(place.person())) as browser:
+        pages = ("/settings/profile", "/settings/filters", "/")
+        first, inner, home = (unescape(browser.get(path).text) for path in pages)
+    assert '<a href="/settings/profile" aria-current="page">' in first
+    assert '<a href="/settings/profile" aria-current="true">' in inner
+    assert '<a href="/settings/profile">' in home
 
 
 def test_a_profile_is_edited_and_wrong_input_comes_back(place):
