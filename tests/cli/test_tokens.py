@@ -1,6 +1,6 @@
 import pytest
 
-from stormpetrel.model.access import SCOPES, secret_hash
+from stormpetrel.model.access import secret_hash
 from tests.cli.conftest import rows
 
 NINO = ("user", "add", "Nino", "--email", "nino@example.org", "--password", "long enough")

@@ -100,7 +100,7 @@ def test_a_name_and_an_address_are_checked_before_the_password_is_asked_for(add,
     add("Ida")
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     complaint = run("user", "add", "IDA", "--email", "nino", expect=2).complaint
-    assert complaint == "username has already been taken; email is not a valid e-mail address"
+    assert complaint == "username 'IDA' has already been taken; email 'nino' is not a valid e-mail address"
 
 
 def test_no_password_at_all_is_said(run, place, monkeypatch):

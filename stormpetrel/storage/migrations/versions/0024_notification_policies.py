@@ -21,17 +21,22 @@ _CHOICES = (
 
 
 def upgrade() -> None:
-    """Make the tables, the column and its index."""
+    """Make the tables, and the column with its indexes."""
     op.add_column(
         "notifications", sa.Column("filtered", sa.Boolean(), server_default=sa.text("FALSE"), nullable=False)
     )
     op.create_index(
         "ix_notifications_filtered",
         "notifications",
-        ["account_id", "from_account_id"],
+        ["account_id", "from_account_id", "id"],
         sqlite_where=_FILTERED,
         postgresql_where=_FILTERED,
     )
+    # In the list's index the filtered ones have a place of their own.
+    op.create_index(
+        "ix_notifications_account_id_filtered_id", "notifications", ["account_id", "filtered", "id"]
+    )
+    op.drop_index("ix_notifications_account_id_id", "notifications")
     op.create_table(
         "notification_policies",
         sa.Column("account_id", sa.BigInteger(), nullable=False),
@@ -68,4 +73,6 @@ def downgrade() -> None:
     op.drop_table("notification_permissions")
     op.drop_table("notification_policies")
     op.drop_index("ix_notifications_filtered", "notifications")
+    op.create_index("ix_notifications_account_id_id", "notifications", ["account_id", "id"])
+    op.drop_index("ix_notifications_account_id_filtered_id", "notifications")
     op.drop_column("notifications", "filtered")
