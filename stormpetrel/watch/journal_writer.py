@@ -60,7 +60,8 @@ class JournalWriter:
         self._journal: Journal | None = None
         self._waiting: deque[Note] = deque()
         self._unsaid = 0
-        self._networks: dict[tuple[Networks, str], int] = {}
+        # Each table has room of its own: an attacker can make shelters many, while the journal cannot be written.
+        self._networks: dict[Networks, dict[str, int]] = {table: {} for table in Networks}
         self.thread = ThreadPoolExecutor(1, "journal")
         self._lock = threading.Lock()
         self._logged_at_s = -LOG_EVERY_S
@@ -79,11 +80,10 @@ class JournalWriter:
     def see(self, table: Networks, prefixes: Iterable[tuple[str, int]]) -> None:
         """Queue networks with their day for the next `flush`."""
         with self._lock:
-            waiting = self._networks
+            waiting = self._networks[table]
             for prefix, day in prefixes:
-                key = table, prefix
-                if key in waiting or len(waiting) < MAX_WAITING_PREFIXES:
-                    waiting[key] = max(day, waiting.get(key, 0))
+                if prefix in waiting or len(waiting) < MAX_WAITING_PREFIXES:
+                    waiting[prefix] = max(day, waiting.get(prefix, 0))
 
     async def remembered(self, *, now_ms: int) -> Remembered:
         """Return the state that the last watch left; empty if the file cannot be read."""
@@ -120,7 +120,7 @@ class JournalWriter:
         """Write the queue; remove expired entries every TIDY_EVERY_S."""
         with self._lock:
             notes, unsaid = list(self._waiting), self._unsaid
-            networks = list(self._networks.items())
+            networks = {table: list(waiting.items()) for table, waiting in self._networks.items() if waiting}
         if notes or networks or self.problem:
             if unsaid:
                 notes.append(
@@ -134,19 +134,19 @@ class JournalWriter:
 
             def write(journal: Journal) -> None:
                 journal.write(notes)
-                for table in Networks:
-                    journal.see_networks(
-                        table, [(prefix, day) for (kind, prefix), day in networks if kind is table]
-                    )
+                for table, seen in networks.items():
+                    journal.see_networks(table, seen)
 
             if await self._did(write):
                 with self._lock:
                     for _ in range(min(len(notes) - bool(unsaid), len(self._waiting))):
                         self._waiting.popleft()
                     self._unsaid -= unsaid
-                    for key, day in networks:
-                        if self._networks.get(key) == day:
-                            del self._networks[key]
+                    for table, seen in networks.items():
+                        waiting = self._networks[table]
+                        for prefix, day in seen:
+                            if waiting.get(prefix) == day:
+                                del waiting[prefix]
         if at_s - self._tidied_at_s >= TIDY_EVERY_S:
             self._tidied_at_s = at_s
             await self._did(lambda journal: journal.tidy(now_ms=now_ms))

@@ -153,3 +153,23 @@ def test_readers_do_not_keep_the_watch_from_writing(tmp_path):
 
     asyncio.run(body())
     assert texts(tmp_path) == ["one", "two"]
+
+
+def test_shelters_take_no_room_of_the_networks_of_members_while_the_file_cannot_be_written(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(journal_writer, "MAX_WAITING_PREFIXES", 2)
+    day = NOW_MS // journal.DAY_MS
+
+    async def run():
+        books = JournalWriter(tmp_path)
+        books.see(Networks.SHELTERED, [(f"198.51.{number}.0/24", day) for number in range(5)])
+        books.see(Networks.KNOWN, [("192.0.2.0/24", day)])
+        await books.flush(now_ms=NOW_MS, at_s=0.0)
+        found = await books.remembered(now_ms=NOW_MS)
+        await books.close()
+        return found
+
+    found = asyncio.run(run())
+    assert found.prefixes == (("192.0.2.0/24", day),)
+    assert len(found.shelters) == 2
