@@ -26,6 +26,7 @@ from stormpetrel.shield.reports import OUTCOMES, OperatorEntry
 from stormpetrel.web.admin_sms import note
 from stormpetrel.web.reader import read_admin
 from stormpetrel.web.render import pages_of
+from stormpetrel.web.times import span
 
 if TYPE_CHECKING:
     from stormpetrel.storage.engine.connection import Connection
@@ -258,10 +259,6 @@ def _time(epoch_s: float) -> str:
     return time.strftime("%H:%M:%S UTC", time.gmtime(epoch_s))
 
 
-def _duration(seconds: float) -> str:
-    return f"{max(0.0, seconds):.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-
-
 def _channels(status: StatusMessage, *, now_s: float) -> list[tuple[str, ...]]:
     rows = []
     for channel, name in CHANNEL_NAMES.items():
@@ -270,9 +267,7 @@ def _channels(status: StatusMessage, *, now_s: float) -> list[tuple[str, ...]]:
             continue
         # Of its canaries, the one that fails counts.
         canary = next((one for one in canaries if one.outcome not in ("", "ok")), canaries[0])
-        found = (
-            f"{canary.outcome}, {_duration(now_s - canary.at_epoch_s)} ago" if canary.outcome else "not yet"
-        )
+        found = f"{canary.outcome}, {span(now_s - canary.at_epoch_s)} ago" if canary.outcome else "not yet"
         rows.append((name, *_rates(status.channels.get(channel, {})), found))
     return rows
 

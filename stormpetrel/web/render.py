@@ -215,6 +215,7 @@ def environment(site: Site) -> Environment:
             "moment": times.moment,
             "month": times.month,
             "iso": times.iso,
+            "span": times.span,
             "amount": _amount,
             "avatar": _avatar,
             "note": lambda text, named=(): Markup(render_note(text, base_url=base_url, named=named)),

@@ -39,6 +39,14 @@ def month(at_ms: int) -> Markup:
     return Markup(f'<time datetime="{at:%Y-%m-%d}">{_MONTHS[at.month - 1]} {at.year}</time>')
 
 
+def span(seconds: float) -> str:
+    """Return seconds in the largest unit that has at least two: "90 s", "4 min", "3 h", "2 d"."""
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
 def _day_and_clock(at_ms: int) -> tuple[str, str]:
     at = _utc(at_ms)
     return f"{at.day} {_MONTHS[at.month - 1]} {at.year}", f", {at:%H:%M} UTC"

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from stormpetrel.web.times import exactly, iso, moment, month, when
+from stormpetrel.web.times import exactly, iso, moment, month, span, when
 
 AT_MS = 1_764_404_411_000
 MINUTE_MS = 60_000
@@ -24,6 +24,14 @@ def test_a_moment_names_its_zone_wherever_it_names_a_clock():
     assert exactly(AT_MS) == f'<time datetime="{iso(AT_MS)}">29 Nov 2025, 08:20 UTC</time>'
     assert '>29 Nov 2025<span class="clock">, 08:20 UTC</span></time>' in when(AT_MS)
     assert month(AT_MS) == '<time datetime="2025-11-29">Nov 2025</time>'
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-3, "0 s"), (0.4, "0 s"), (119, "119 s"), (597, "10 min"), (21_073, "6 h"), (172_800, "2 d")],
+)
+def test_a_span_has_the_largest_unit_of_which_it_has_two(seconds, text):
+    assert span(seconds) == text
 
 
 def test_the_page_of_a_post_and_its_embedding_say_in_words_when_it_was_written(place):
