@@ -193,7 +193,7 @@ def sign_up(
 def wrong_names(
     connection: Connection, *, username: str, email: str, by_operator: bool = False, confirms: bool = False
 ) -> dict[str, str]:
-    """Return what is wrong with the username and the address of a new account, by field.
+    """Return the problems of the username and the address of a new account, by field.
 
     `confirms`: the owner must confirm the address, so an address in use is no error (see `sign_up`).
     """

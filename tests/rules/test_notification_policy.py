@@ -1,4 +1,4 @@
-"""Policies for notifications: what is filtered, dropped, accepted and dismissed."""
+"""Policies for notifications: the filtered, the dropped, the accepted and the dismissed ones."""
 
 from __future__ import annotations
 

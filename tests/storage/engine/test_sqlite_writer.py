@@ -64,7 +64,7 @@ def test_one_bad_write_among_those_done_together_fails_alone(tmp_path: Path) -> 
     assert isinstance(answered[2], Invalid)
     assert isinstance(answered[3], sqlite3.IntegrityError)
     assert answered[4] == 7
-    # What was undone told nothing.
+    # A write that was undone published nothing.
     assert numbers(told) == ids_at(url) == [5, 6, 7]
 
 
