@@ -141,7 +141,12 @@ class ShieldConfig:
         low=0,
         high=1_000_000_000,
     )
-    running: int = _key(4, "concurrent requests per worker", low=1, high=256)
+    running: int = _key(
+        4,
+        "concurrent requests per worker; up to 32 of known clients while the event loop is late",
+        low=1,
+        high=256,
+    )
     waiting: int = _key(512, "queued requests per worker, besides members' writes", low=1, high=100_000)
     waiting_per_identity: int = _key(64, "queued requests per identity and worker", low=1, high=100_000)
     visitor_cookies: str = _key(

@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from stormpetrel.shield.allowance import StrangersAllowance
+from stormpetrel.shield.allowance import DemotedAllowance, StrangersAllowance
 from stormpetrel.shield.answer import MAX_RETRY_AFTER_S, RateLimit, Refused, RetryTracker, retry_after_s
 from stormpetrel.shield.ceilings import Ceiling
 from stormpetrel.shield.classify import K3_NEAR, K4, LANES
+from stormpetrel.shield.concurrency import Concurrency
 from stormpetrel.shield.identify import Identity
 from stormpetrel.shield.overload import WINDOW_S, Overload
 from stormpetrel.shield.queues import GONE, NEW, RUNNING, WAITING, FairQueue, FifoQueue, Queue, Ticket
@@ -48,7 +49,7 @@ class Policy:
 
 
 class Gate:
-    """The slots of a worker and the queue for them.
+    """The slots of a worker (concurrency.py) and the queue for them.
 
     Call `ask` for each request, `done` when it gives its slot back, and `turn` several times a second. After
     `ask`, `done` and `turn`, run the tickets from `next` and refuse those from `evicted`.
@@ -57,15 +58,14 @@ class Gate:
     def __init__(self, policy: Policy, *, at_s: float = 0.0) -> None:
         self.policy = policy
         self.overload = Overload(len(LANES), at_s=at_s)
-        self.running = 0
-        self.slots = policy.running
+        slots = policy.running
         self.queue: Queue
         self.ceiling = Ceiling(policy.requests_per_5min)
         self.sign_ins: Ceiling | None = None
         if policy.mode == "full":
             self.queue = FairQueue(LANES, bound=policy.waiting, per_identity=policy.waiting_per_identity)
         elif policy.mode == "bounded":
-            self.slots = BOUNDED_RUNNING_PER_CORE * policy.cores
+            slots = BOUNDED_RUNNING_PER_CORE * policy.cores
             self.queue = FifoQueue(bound=BOUNDED_WAITING_PER_CORE * policy.cores)
             self.ceiling = Ceiling(0)
         elif policy.mode == "per-address":
@@ -77,14 +77,22 @@ class Gate:
             self.ceiling = Ceiling(0)
         else:
             raise ValueError(f"unknown shield mode {policy.mode!r}")
+        self.concurrency = Concurrency(slots)
         self.strangers = StrangersAllowance()
+        self.demoted = DemotedAllowance(LANES[K4].weight / 100)
         self.patience = RetryTracker()
         self._evicted: list[tuple[Ticket, str]] = []
         self._drained_per_s = 0.0
         self._done = 0
+        self._used_s = 0.0
         self._turned_s = 0.0
         self._window_s = WINDOW_S
         self._expired_s = -1.0
+
+    @property
+    def running(self) -> int:
+        """Return how many requests hold a slot."""
+        return self.concurrency.running
 
     def spend(
         self,
@@ -110,12 +118,13 @@ class Gate:
 
     def ask(self, ticket: Ticket, at_s: float) -> str:
         """Set the ticket's state to RUNNING or WAITING and return "", or to GONE and return the reason."""
+        is_known = ticket.lane < K3_NEAR
         if (
-            self.running < self.slots
-            and not self.queue.count
-            and (ticket.lane < K3_NEAR or self.strangers.left_s > 0.0)
+            not self.queue.count
+            and self.concurrency.has_slot(is_known=is_known)
+            and (is_known or self._open_lanes() > ticket.lane)
         ):
-            self.running += 1
+            self.concurrency.start(is_known=is_known)
             ticket.state = RUNNING
             self.overload.least[ticket.lane] = 0.0
             return ""
@@ -128,14 +137,16 @@ class Gate:
 
     def next(self, at_s: float) -> Ticket | None:
         """Return the next ticket to run; None if no slot is free or no ticket waits."""
-        if self.running >= self.slots or not self.queue.count:
+        concurrency = self.concurrency
+        if not self.queue.count or not concurrency.has_slot(is_known=True):
             return None
         # A deadline is later than its ticket's arrival, so one check per moment finds all expired tickets.
         if at_s != self._expired_s:
             self._expire(at_s)
-        ticket = self.queue.take(at_s, None if self.strangers.left_s > 0.0 else K3_NEAR)
+        lanes = self._open_lanes() if concurrency.has_slot(is_known=False) else K3_NEAR
+        ticket = self.queue.take(at_s, lanes)
         if ticket is not None:
-            self.running += 1
+            concurrency.start(is_known=ticket.lane < K3_NEAR)
             ticket.state = RUNNING
             if not ticket.ahead:
                 self.overload.waited(ticket.lane, at_s - ticket.entered_s)
@@ -150,21 +161,31 @@ class Gate:
         if ticket.state != RUNNING:
             return -1.0
         ticket.state = GONE
-        self.running -= 1
+        self.concurrency.end(is_known=ticket.lane < K3_NEAR)
         self._done += 1
         cost_s = ticket.fixed_cost_s + cpu_s
-        if ticket.lane >= K3_NEAR:
-            self.strangers.spend(cost_s)
-        self.queue.charge(ticket, cost_s)
+        self._used_s += cost_s
+        self._spend(ticket, cost_s)
         # A later charge must not subtract the estimate again: this one already did.
         ticket.entered_s = -1.0
         return cost_s
 
     def charge(self, ticket: Ticket, cpu_s: float) -> None:
         """Charge CPU time that a ticket used after it gave its slot back."""
+        self._spend(ticket, cpu_s)
+
+    def _spend(self, ticket: Ticket, cost_s: float) -> None:
         if ticket.lane >= K3_NEAR:
-            self.strangers.spend(cpu_s)
-        self.queue.charge(ticket, cpu_s)
+            self.strangers.spend(cost_s)
+            if ticket.lane == K4:
+                self.demoted.left_s -= cost_s
+        self.queue.charge(ticket, cost_s)
+
+    def _open_lanes(self) -> int:
+        """Return how many of the classes, from the first on, have CPU time left in this window."""
+        if self.strangers.left_s <= 0.0:
+            return K3_NEAR
+        return K4 if self.demoted.left_s <= 0.0 else len(LANES)
 
     def leave(self, ticket: Ticket) -> None:
         """Drop a ticket whose client has disconnected."""
@@ -202,10 +223,19 @@ class Gate:
     def stress(self, is_stressed: bool, *, lag_s: float) -> None:  # noqa: FBT001 - a switch
         """Serve the newest first, in classes that allow it, and limit strangers' CPU time; or stop doing so.
 
-        Call it after `turn`. `lag_s`: how late the event loop was in the last window.
+        Also choose the number of slots. Call it after `turn`. `lag_s`: how late the loop was in the last window.
         """
-        if isinstance(self.queue, FairQueue):
-            self.queue.newest_first = is_stressed
+        queue = self.queue
+        used_s, self._used_s = self._used_s, 0.0
+        if isinstance(queue, FairQueue):
+            queue.newest_first = is_stressed
+            self.demoted.turn(lag_s=lag_s, passed_s=self._window_s)
+            self.concurrency.turn(
+                lag_s=lag_s,
+                used_s=used_s,
+                passed_s=self._window_s,
+                known_wait=any(queue.waiting_in(lane) for lane in range(K3_NEAR)),
+            )
         if is_stressed:
             self.strangers.turn(lag_s=lag_s, passed_s=self._window_s)
         else:

@@ -1,4 +1,4 @@
-"""The CPU time that strangers may use under overload: less while the event loop is late.
+"""The CPU time that strangers may use under overload, and demoted clients at any time: less while the loop is late.
 
 The queue lets lower classes use all the work that higher ones leave. But a step that has begun delays every other
 connection: in a flood of 4,000 new connections a second, members waited for the 250 pages a second that were rendered
@@ -18,6 +18,9 @@ FLOOR = 0.30
 others who make the loop late: a limit would keep them waiting, and so the overload going, for nothing."""
 NO_LIMIT_S = math.inf
 _LESS, _MORE = 0.8, 1.05
+LATE_WINDOWS = 5
+"""Demoted clients are limited in a late window and in the next ones, this many in all. Limited in late windows alone,
+they used 10 % of a worker that could not keep up."""
 
 
 class StrangersAllowance:
@@ -58,3 +61,22 @@ class StrangersAllowance:
         self._share = 1.0
         self._used_s = 0.0
         self.left_s = NO_LIMIT_S
+
+
+class DemotedAllowance:
+    """The CPU seconds that are left to demoted clients, who get only what others leave: a late loop leaves nothing.
+
+    Then they have `share` of a processor. Set `left_s` to less for what they use, and call `turn` in each window.
+    """
+
+    __slots__ = ("_late_windows", "_share", "left_s")
+
+    def __init__(self, share: float) -> None:
+        self._share = share
+        self._late_windows = 0
+        self.left_s = NO_LIMIT_S
+
+    def turn(self, *, lag_s: float, passed_s: float) -> None:
+        """Begin a window. `lag_s`: how late the loop was at the end of the last one, which took `passed_s`."""
+        self._late_windows = LATE_WINDOWS if lag_s > LATE_S else max(0, self._late_windows - 1)
+        self.left_s = self._share * passed_s if self._late_windows else NO_LIMIT_S

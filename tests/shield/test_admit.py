@@ -16,6 +16,7 @@ from stormpetrel.shield.admit import (
     Gate,
     Policy,
 )
+from stormpetrel.shield.allowance import LATE_S
 from stormpetrel.shield.classify import K0, K1, K1_COLD, K2, K3_FAR, K3_NEAR, K4, LANES
 from stormpetrel.shield.identify import Identity
 from stormpetrel.shield.queues import RUNNING, WAITING, FairQueue, Ticket
@@ -169,3 +170,21 @@ def test_under_overload_a_member_passes_the_strangers_whose_time_is_used_up():
     assert gate.next(1.1) is None
     gate.stress(False, lag_s=0.0)  # no overload: no limit
     assert gate.next(1.2) is waiting[1]
+
+
+def test_demoted_clients_wait_while_the_loop_is_late_and_others_do_not() -> None:
+    gate = Gate(Policy(running=4))
+    gate.turn(1.0)
+    gate.stress(False, lag_s=2 * LATE_S)
+    spent = [Ticket(stranger(n), K4) for n in range(2)]
+    for ticket in spent:
+        assert not gate.ask(ticket, 1.0)
+        # The window has 3 ms for them: the second request crosses the line.
+        gate.done(ticket, 0.002)
+    demoted, other = Ticket(stranger(3), K4), Ticket(stranger(4), K3_FAR)
+    for ticket in (demoted, other):
+        assert not gate.ask(ticket, 1.0)
+    assert (demoted.state, gate.next(1.0), gate.next(1.0)) == (WAITING, other, None)
+    gate.turn(1.1)
+    gate.stress(False, lag_s=0.0)
+    assert gate.next(1.1) is demoted

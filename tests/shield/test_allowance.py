@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stormpetrel.shield.allowance import FLOOR, LATE_S, NO_LIMIT_S, StrangersAllowance
+from stormpetrel.shield.allowance import (
+    FLOOR,
+    LATE_S,
+    LATE_WINDOWS,
+    NO_LIMIT_S,
+    DemotedAllowance,
+    StrangersAllowance,
+)
 from stormpetrel.shield.overload import WINDOW_S
 
 FLOOR_S = FLOOR * WINDOW_S
@@ -90,3 +97,13 @@ def test_a_step_longer_than_the_allowance_is_paid_in_the_next_windows(windows):
         before_s = allowance.left_s
         allowance.turn(lag_s=1.0, passed_s=passed_s)
         allowed_s += allowance.left_s - min(0.0, before_s)
+
+
+def test_demoted_clients_have_their_share_of_a_late_window_and_of_some_after_it():
+    allowance = DemotedAllowance(0.03)
+    assert allowance.left_s == NO_LIMIT_S
+    left = []
+    for lag_s in (LATE_S, LATE_S + 0.001, *[0.0] * LATE_WINDOWS):
+        allowance.turn(lag_s=lag_s, passed_s=0.2)
+        left.append(allowance.left_s)
+    assert left == [NO_LIMIT_S, *[pytest.approx(0.006)] * LATE_WINDOWS, NO_LIMIT_S]
