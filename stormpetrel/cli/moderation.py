@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from stormpetrel.cli.confirm import add_yes, confirm
+from stormpetrel.cli.confirm import add_yes, change_if_confirmed
 from stormpetrel.cli.output import print_json, print_table
 from stormpetrel.cli.parser import Commands, add_command, add_group, whole_number
 from stormpetrel.cli.store import change, open_store
@@ -14,6 +14,7 @@ from stormpetrel.cli.users import user_named
 
 if TYPE_CHECKING:
     from stormpetrel.model.moderation import AuditEntry, Report
+    from stormpetrel.storage.engine.connection import StoreConnection
 
 MAX_LISTED = 1000
 MAX_ID = (1 << 63) - 1
@@ -105,9 +106,8 @@ def _act(args: argparse.Namespace) -> int:
     from stormpetrel.rules import moderation
 
     rule = getattr(moderation, args.verb.replace("-", "_"))
-    if args.verb == DELETES:
-        confirm(args, name=str(args.id), what=f"deletes the post {args.id} and its boosts permanently")
-    with open_store(load(args.config).config.database_url) as connection, change(connection) as at_ms:
+
+    def act(connection: StoreConnection, at_ms: int) -> tuple[dict[str, int], str]:
         whom: dict[str, int]
         if hasattr(args, "name"):
             user = user_named(connection, args.name)
@@ -116,6 +116,15 @@ def _act(args: argparse.Namespace) -> int:
             key = "report_id" if args.verb == "resolve" else "post_id"
             whom, shown = {key: args.id}, str(args.id)
         rule(connection, COMMAND_LINE, reason=args.reason, now_ms=at_ms, **whom)
+        return whom, shown
+
+    url = load(args.config).config.database_url
+    if args.verb == DELETES:
+        what = f"deletes the post {args.id} and its boosts permanently"
+        whom, shown = change_if_confirmed(args, url, act, name=str(args.id), what=what)
+    else:
+        with open_store(url) as connection, change(connection) as at_ms:
+            whom, shown = act(connection, at_ms)
     if args.json:
         print_json(
             {"act": args.verb.replace("-", "_"), **{key: str(value) for key, value in whom.items()}}

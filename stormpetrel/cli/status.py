@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from stormpetrel.cli.confirm import add_yes, confirm
+from stormpetrel.cli.confirm import add_yes, change_if_confirmed
 from stormpetrel.cli.output import print_json, print_table
 from stormpetrel.cli.parser import Commands, add_command, add_group
-from stormpetrel.cli.store import change, open_store
+from stormpetrel.cli.store import open_store
 from stormpetrel.errors import SetupError
+
+if TYPE_CHECKING:
+    from stormpetrel.storage.engine.connection import StoreConnection
 
 
 def add_commands(commands: Commands[Any]) -> None:
@@ -69,10 +72,16 @@ def _unsubscribe(args: argparse.Namespace) -> int:
     from stormpetrel.config_loader import load
     from stormpetrel.rules import status_subscriptions as rules
 
-    confirm(args, name=args.target, what=f"ends the subscription of {args.target}")
-    with open_store(load(args.config).config.database_url) as connection, change(connection):
-        removed = rules.remove(connection, target=args.target)
-    if not removed:
-        raise SetupError(f"no subscription of {args.target}")
+    def act(connection: StoreConnection, at_ms: int) -> None:
+        if not rules.remove(connection, target=args.target):
+            raise SetupError(f"no subscription of {args.target}")
+
+    change_if_confirmed(
+        args,
+        load(args.config).config.database_url,
+        act,
+        name=args.target,
+        what=f"ends the subscription of {args.target}",
+    )
     print(f"subscription of {args.target} removed")
     return 0

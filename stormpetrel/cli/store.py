@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,3 +42,20 @@ def change(connection: StoreConnection) -> Iterator[int]:
         yield at_ms
         if connection.events:
             put_events(connection, list(connection.events), at_ms)
+
+
+class _Rehearsed(Exception):
+    """Rolls the transaction of a rehearsal back."""
+
+
+def rehearse(connection: StoreConnection, act: Callable[[StoreConnection, int], object]) -> None:
+    """Run `act(connection, now_ms)` and roll it back: what it raises is raised, and nothing is changed.
+
+    A check of its own before each change could differ from the change.
+    """
+    from stormpetrel.storage.engine.connection import transaction
+
+    with suppress(_Rehearsed), transaction(connection):
+        act(connection, now_ms())
+        raise _Rehearsed
+    connection.events.clear()

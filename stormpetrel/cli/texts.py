@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from stormpetrel.cli.confirm import add_yes, confirm
+from stormpetrel.cli.confirm import add_yes, change_if_confirmed
 from stormpetrel.cli.output import print_json, print_table
 from stormpetrel.cli.parser import Commands, Parser, add_command, add_group, whole_number
 from stormpetrel.cli.store import change, open_store
+
+if TYPE_CHECKING:
+    from stormpetrel.storage.engine.connection import StoreConnection
 
 MAX_ID = (1 << 63) - 1
 NAMES = ("extended_description", "privacy_policy", "terms_of_service")
@@ -66,6 +69,16 @@ def _change(args: argparse.Namespace, rule: Any, **values: Any) -> Any:
         return rule(connection, COMMAND_LINE, now_ms=at_ms, **values)
 
 
+def _change_if_confirmed(args: argparse.Namespace, rule: Any, *, what: str, **values: Any) -> None:
+    from stormpetrel.config_loader import load
+    from stormpetrel.model.moderation import COMMAND_LINE
+
+    def act(connection: StoreConnection, at_ms: int) -> None:
+        rule(connection, COMMAND_LINE, now_ms=at_ms, **values)
+
+    change_if_confirmed(args, load(args.config).config.database_url, act, name=str(args.id), what=what)
+
+
 def _read(args: argparse.Namespace, rule: Any, **values: Any) -> Any:
     from stormpetrel.config_loader import load
 
@@ -94,8 +107,7 @@ def _add_rule(args: argparse.Namespace) -> int:
 def _remove_rule(args: argparse.Namespace) -> int:
     from stormpetrel.rules.instance import remove_rule
 
-    confirm(args, name=str(args.id), what=f"deletes the rule {args.id}")
-    _change(args, remove_rule, rule_id=args.id)
+    _change_if_confirmed(args, remove_rule, what=f"deletes the rule {args.id}", rule_id=args.id)
     print(f"{args.id} is removed")
     return 0
 
@@ -126,8 +138,7 @@ def _announce(args: argparse.Namespace) -> int:
 def _withdraw(args: argparse.Namespace) -> int:
     from stormpetrel.rules.instance import withdraw
 
-    confirm(args, name=str(args.id), what=f"deletes the announcement {args.id}")
-    _change(args, withdraw, announcement_id=args.id)
+    _change_if_confirmed(args, withdraw, what=f"deletes the announcement {args.id}", announcement_id=args.id)
     print(f"{args.id} is withdrawn")
     return 0
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from stormpetrel.cli.confirm import add_yes, confirm
+from stormpetrel.cli.confirm import add_yes, change_if_confirmed
 from stormpetrel.cli.output import print_json, print_table
 from stormpetrel.cli.parser import Commands, Parser, add_command, add_group
 from stormpetrel.cli.store import change, open_store
@@ -15,7 +15,7 @@ from stormpetrel.errors import SetupError
 if TYPE_CHECKING:
     from stormpetrel.config import Config
     from stormpetrel.model.account import User
-    from stormpetrel.storage.engine.connection import Connection
+    from stormpetrel.storage.engine.connection import Connection, StoreConnection
 
 MAX_LISTED = 1_000_000
 ROLES = ("member", "moderator", "admin")
@@ -167,15 +167,17 @@ def _second_factor(args: argparse.Namespace) -> int:
     from stormpetrel.config_loader import load
     from stormpetrel.rules.second_factors import factors, remove_all
 
+    def remove(connection: StoreConnection, at_ms: int) -> None:
+        account_id = user_named(connection, args.name).account_id
+        remove_all(connection, account_id=account_id, now_ms=at_ms)
+
     url = load(args.config).config.database_url
     if args.remove:
         name = _username(url, args.name)
-        confirm(args, name=name, what=f"removes all second factors and recovery codes of @{name}")
+        what = f"removes all second factors and recovery codes of @{name}"
+        change_if_confirmed(args, url, remove, name=name, what=what)
     with open_store(url) as connection:
         found = user_named(connection, args.name)
-        if args.remove:
-            with change(connection) as at_ms:
-                remove_all(connection, account_id=found.account_id, now_ms=at_ms)
         has = factors(connection, account_id=found.account_id)
     if args.json:
         print_json(
@@ -269,15 +271,19 @@ def _decide(
     from stormpetrel.model.moderation import COMMAND_LINE
     from stormpetrel.rules.accounts import user
 
+    def act(connection: StoreConnection, at_ms: int) -> User:
+        found = user_named(connection, args.name)
+        rule(connection, COMMAND_LINE, account_id=found.account_id, now_ms=at_ms, **more)
+        return found
+
     url = load(args.config).config.database_url
     if asks:
         name = _username(url, args.name)
-        confirm(args, name=name, what=asks.format(name=name))
-    with open_store(url) as connection:
-        with change(connection) as at_ms:
-            decided = user_named(connection, args.name)
-            rule(connection, COMMAND_LINE, account_id=decided.account_id, now_ms=at_ms, **more)
-        if not gone:
+        decided = change_if_confirmed(args, url, act, name=name, what=asks.format(name=name))
+    else:
+        with open_store(url) as connection:
+            with change(connection) as at_ms:
+                decided = act(connection, at_ms)
             decided = user(connection, account_id=decided.account_id)
     _tell(decided, args, f"{decided.username} {outcome}", state=gone or None)
     return 0
