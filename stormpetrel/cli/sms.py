@@ -7,8 +7,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from stormpetrel.cli.output import print_json, print_table
-from stormpetrel.cli.parser import Commands, Parser, add_command, add_group, near_or_all, whole_number
+from stormpetrel.cli.parser import Commands, add_command, add_group, near_or_all, whole_number
 from stormpetrel.cli.sms_log import add_log
+from stormpetrel.cli.sms_numbers import add_phone, cleaned, number_of
 from stormpetrel.cli.store import change, now_ms, open_store
 from stormpetrel.cli.times import clock_time
 from stormpetrel.cli.users import user_named
@@ -50,12 +51,12 @@ def add_commands(commands: Commands[Any]) -> None:
         group, "unlink", _unlink, about="Unlinks a phone; its settings and the texts that wait for it go with it.",
         example="stormpetrel sms unlink +995599123456",
     )  # fmt: skip
-    _number(unlink)
+    add_phone(unlink)
     unlock = add_command(
         group, "unlock", _unlock, about="Allows posting again after LOCK or wrong PINs.",
         example="stormpetrel sms unlock +995599123456",
     )  # fmt: skip
-    _number(unlock)
+    add_phone(unlock)
     code = add_command(
         group, "code", _code, about="Makes a code, as the web does: the phone that sends GO and the code is linked.",
         example="stormpetrel sms code Nino",
@@ -66,7 +67,7 @@ def add_commands(commands: Commands[Any]) -> None:
         group, "show", _show, about="Shows a phone: its account, its settings and the number of waiting texts.",
         example="stormpetrel sms show +995599123456",
     )  # fmt: skip
-    _number(show)
+    add_phone(show)
     send = add_command(
         group, "send", _send, about=f"Sends a text, never cut, in up to {MOST_SEGMENTS} segments.",
         example='stormpetrel sms send +995599123456 "The water is back."',
@@ -108,11 +109,6 @@ def add_commands(commands: Commands[Any]) -> None:
     replay.add_argument("--json", action="store_true", help="as JSON")
 
 
-def _number(parser: Parser) -> None:
-    parser.add_argument("number", metavar="NUMBER", help="the number, with + and the country code")
-    parser.add_argument("--json", action="store_true", help="as JSON")
-
-
 def _config(args: argparse.Namespace) -> Config:
     from stormpetrel.config_loader import load
 
@@ -133,16 +129,6 @@ def _keys(config: Config) -> PhoneKeys:
     from stormpetrel.process import secret
 
     return PhoneKeys(secret.load(config))
-
-
-def _cleaned(number: str) -> str:
-    """Return the number in E.164. Raise SetupError for another text."""
-    from stormpetrel.sms.numbers import NumberError, normalized_number
-
-    try:
-        return normalized_number(number)
-    except NumberError as error:
-        raise SetupError(f"{number!r}: {error}") from None
 
 
 def _route(config: Config, name: str | None) -> str:
@@ -184,7 +170,7 @@ def _link(args: argparse.Namespace) -> int:
     if args.pin is not None and clean_pin(args.pin) is None:
         raise SetupError("--pin must have 4 to 8 digits")
     keys, route = _keys(config), _route(config, args.route)
-    numbers = [(name, _cleaned(number)) for name, number in pairs]
+    numbers = [(name, cleaned(number)) for name, number in pairs]
     with open_store(config.database_url) as connection:
         for name, number in numbers:
             with change(connection) as at_ms:
@@ -203,13 +189,16 @@ def _link(args: argparse.Namespace) -> int:
     return 0
 
 
-def _found(connection: Connection, config: Config, number: str) -> Phone:
+def _found(connection: Connection, config: Config, named: str) -> tuple[Phone, str]:
+    """Return the phone that an argument names, and its number. Raise SetupError."""
     from stormpetrel.rules import phones
 
-    phone = phones.phone_with(connection, number=_cleaned(number), keys=_keys(config))
+    keys = _keys(config)
+    number = number_of(connection, named, keys=keys)
+    phone = phones.phone_with(connection, number=number, keys=keys)
     if phone is None:
-        raise SetupError(f"{number} is not linked")
-    return phone
+        raise SetupError(f"{named} is not linked")
+    return phone, number
 
 
 def _note(connection: Connection, act: Act, phone: Phone, number: str, at_ms: int) -> None:
@@ -232,10 +221,10 @@ def _unlink(args: argparse.Namespace) -> int:
 
     config = _config(args)
     with open_store(config.database_url) as connection, change(connection) as at_ms:
-        phone = _found(connection, config, args.number)
+        phone, number = _found(connection, config, args.phone)
         phones.unlink(connection, phone=phone, now_ms=at_ms)
-        _note(connection, Act.UNLINK_PHONE, phone, _cleaned(args.number), at_ms)
-    _say(args, {"unlinked": 1}, f"{args.number} is not linked any more")
+        _note(connection, Act.UNLINK_PHONE, phone, number, at_ms)
+    _say(args, {"unlinked": 1}, f"{number} is not linked any more")
     return 0
 
 
@@ -245,9 +234,10 @@ def _unlock(args: argparse.Namespace) -> int:
 
     config = _config(args)
     with open_store(config.database_url) as connection, change(connection) as at_ms:
-        phone = phones.unlock(connection, phone=_found(connection, config, args.number), now_ms=at_ms)
-        _note(connection, Act.UNLOCK_PHONE, phone, _cleaned(args.number), at_ms)
-    _say(args, {"unlocked": 1}, f"{args.number} may post again")
+        phone, number = _found(connection, config, args.phone)
+        phone = phones.unlock(connection, phone=phone, now_ms=at_ms)
+        _note(connection, Act.UNLOCK_PHONE, phone, number, at_ms)
+    _say(args, {"unlocked": 1}, f"{number} may post again")
     return 0
 
 
@@ -289,9 +279,10 @@ def _show(args: argparse.Namespace) -> int:
     from stormpetrel.storage.sms_spool.file import open_spool
 
     config = _config(args)
-    number = _cleaned(args.number)
+    keys = _keys(config)
     with open_store(config.database_url) as connection:
-        phone = phones.phone_with(connection, number=number, keys=_keys(config))
+        number = number_of(connection, args.phone, keys=keys)
+        phone = phones.phone_with(connection, number=number, keys=keys)
         name = None
         if phone is not None and phone.account_id is not None:
             found = accounts.known_user(connection, account_id=phone.account_id)
@@ -339,7 +330,7 @@ def _send(args: argparse.Namespace) -> int:
                 number, text = record["to"], record["text"]
                 if not isinstance(number, str) or not isinstance(text, str):
                     raise TypeError
-                texts.append((_cleaned(number), text))
+                texts.append((cleaned(number), text))
             except (ValueError, KeyError, TypeError):
                 raise SetupError(
                     f'{args.file}, line {place}: a line is {{"to": NUMBER, "text": TEXT}}'
@@ -347,7 +338,7 @@ def _send(args: argparse.Namespace) -> int:
     elif args.number is None or args.text is None:
         raise SetupError("sms send needs NUMBER and TEXT, or --from FILE")
     else:
-        texts = [(_cleaned(args.number), args.text)]
+        texts = [(cleaned(args.number), args.text)]
     # A terminal or JSON can write half of a surrogate pair, which is no text.
     texts = [(number, text.encode("utf-8", "replace").decode()) for number, text in texts]
     route = _route(config, args.route)

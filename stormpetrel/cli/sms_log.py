@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from stormpetrel.cli.output import json_text
 from stormpetrel.cli.parser import Commands, add_command, whole_number
+from stormpetrel.cli.sms_numbers import cleaned
 from stormpetrel.cli.store import now_ms
 
 if TYPE_CHECKING:
@@ -46,12 +47,13 @@ def _log(args: argparse.Namespace) -> int:
 
     config = load(args.config).config
     secret.load(config)  # without an instance, no file may be made
+    number = None if args.number is None else cleaned(args.number)
     with open_spool(config.data_dir) as spool:
         printed: dict[str, str] = {}
         since_ms = 0
         limit = args.limit
         while True:
-            records = _records(spool.raw, args, since_ms, limit)
+            records = _records(spool.raw, args.direction, number, since_ms, limit)
             for changed_ms, record in records:
                 line = json_text(record)
                 if printed.get(record["id"]) != line:
@@ -70,16 +72,16 @@ def _log(args: argparse.Namespace) -> int:
 
 
 def _records(
-    db: SpoolDb, args: argparse.Namespace, since_ms: int, limit: int
+    db: SpoolDb, direction: str | None, number: str | None, since_ms: int, limit: int
 ) -> list[tuple[int, dict[str, Any]]]:
     from stormpetrel.storage.sms_spool import state
 
-    directions = [args.direction] if args.direction else ["in", "out"]
+    directions = [direction] if direction else ["in", "out"]
     found = [
         (at_ms, changed_ms, record)
-        for direction in directions
+        for each in directions
         for at_ms, changed_ms, record in state.log(
-            db, direction=direction, number=args.number, since_ms=since_ms, limit=limit
+            db, direction=each, number=number, since_ms=since_ms, limit=limit
         )
     ]
     found.sort(key=lambda one: (one[0], one[2]["id"][0], int(one[2]["id"][1:])))

@@ -59,6 +59,22 @@ def test_a_phone_is_linked_shown_and_unlinked(run, nino, place):
     ]
 
 
+def test_a_phone_is_named_by_its_account_too(run, nino, place):
+    run("sms", "link", "Nino", NUMBER)
+    by_number = run("sms", "show", NUMBER, "--json").json
+    assert (
+        run("sms", "show", "nino", "--json").json == run("sms", "show", "@Nino", "--json").json == by_number
+    )
+    assert run("sms", "unlock", "Nino").out == f"{NUMBER} may post again\n"
+    assert run("sms", "unlink", "Nino").out == f"{NUMBER} is not linked any more\n"
+    assert rows(place, "SELECT reason FROM audit_log") == [("phone +995…56",)] * 3
+
+
+def test_the_log_finds_a_number_as_people_write_it(run, nino):
+    run("sms", "send", NUMBER, "hello")
+    assert [record["text"] for record in log(run, "--number", "+995 599 12-34-56")] == ["hello"]
+
+
 def test_many_phones_are_linked_from_a_file(run, nino, tmp_path):
     run("user", "add", "ben", "--email", "ben@example.org", "--password", "long enough")
     path = tmp_path / "phones"
