@@ -18,7 +18,7 @@ from stormpetrel.errors import EnvironmentFailure, SetupError
 
 if TYPE_CHECKING:
     from stormpetrel.cli.shield_who import ShieldSubject
-    from stormpetrel.control.messages import Answer, Ask, StatusMessage, Why
+    from stormpetrel.control.messages import Answer, Ask, Done, StatusMessage, Why
     from stormpetrel.storage.journal import Note
 
 JOURNAL_KINDS = (
@@ -355,18 +355,20 @@ def _age(created_epoch_s: float, onset_epoch_s: float) -> str:
 def _rule(args: argparse.Namespace) -> int:
     from stormpetrel.cli.shield_who import find
     from stormpetrel.config_loader import load
-    from stormpetrel.control.messages import AskRule, Done
+    from stormpetrel.control.asking import order
+    from stormpetrel.control.messages import AskRule
     from stormpetrel.shield.reports import ALLOWED_KINDS, OperatorEntry
 
     if args.verdict == "deny" and not args.undo and not args.reason.strip():
         raise SetupError("deny needs --reason, which the journal records")
-    who = find(load(args.config).config, args.who)
+    config = load(args.config).config
+    who = find(config, args.who)
     if who.kind not in ALLOWED_KINDS:
         raise SetupError(f"rules cannot name a {who.kind}: name its user instead")
     until_s = time.time() + args.span
     verdict = "none" if args.undo else args.verdict
-    done = ask_watch(args, AskRule(verdict, OperatorEntry(who.kind, who.value, until_s, args.reason)))
-    assert isinstance(done, Done)
+    entry = OperatorEntry(who.kind, who.value, until_s, args.reason)
+    done = order(config.data_dir, AskRule(verdict, entry))
     if args.undo:
         said = f"rule removed for {who.shown}"
     elif args.verdict == "allow":
@@ -378,11 +380,12 @@ def _rule(args: argparse.Namespace) -> int:
 
 
 def _pause(args: argparse.Namespace) -> int:
-    from stormpetrel.control.messages import AskPause, Done
+    from stormpetrel.config_loader import load
+    from stormpetrel.control.asking import order
+    from stormpetrel.control.messages import AskPause
 
     until_s = 0.0 if args.end else time.time() + args.span
-    done = ask_watch(args, AskPause(until_s))
-    assert isinstance(done, Done)
+    done = order(load(args.config).config.data_dir, AskPause(until_s))
     _tell(
         "pause ended" if args.end else f"denies and demotions are off until {when(until_s)}",
         done,
@@ -390,7 +393,10 @@ def _pause(args: argparse.Namespace) -> int:
     return 0
 
 
-def _tell(said: str, done: Any) -> None:
+def _tell(said: str, done: Done | None) -> None:
+    if done is None:
+        print(f"{said} (the watch is busy, and has not stored this for its next start yet)")
+        return
     kept = "" if done.kept else "; the journal is not writable: this is lost when watch restarts"
     print(f"{said} (sent to {_workers(done.workers)}{kept})")
 

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stormpetrel.control.asking import ask
+from stormpetrel.control.asking import ask, order
 from stormpetrel.control.guard_text import guard_text
-from stormpetrel.control.messages import Answer, Ask, AskPause, AskRule, AskStatus, Failed, StatusMessage
-from stormpetrel.errors import EnvironmentFailure, Invalid, NotFound
+from stormpetrel.control.messages import AskPause, AskRule, AskStatus, StatusMessage
+from stormpetrel.errors import EnvironmentFailure, NotFound, SetupError
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
 from stormpetrel.model.channel import CHANNEL_NAMES
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 PAGE = "/admin/shield"
 LISTED = 20
+ORDER_S = 2.0
+"""A page waits this long for the watch, once for its answer and once for its status: a browser waits for the page."""
 DURATIONS = {"1h": 3600, "6h": 21_600, "24h": 86_400, "72h": 259_200}
 PAUSES = {"10m": 600, "1h": 3600, "0": 0}
 KINDS = {
@@ -125,17 +127,14 @@ async def _page(request: Request, *, typed: dict[str, str] | None = None, proble
     )  # fmt: skip
 
 
-async def _ask(request: Request, question: Ask) -> Answer:
-    """Ask the watch. Raise Invalid if it refuses, EnvironmentFailure if none runs on this machine."""
-    answer = await asyncio.to_thread(ask, request.site.config.data_dir, question)
-    if isinstance(answer, Failed):
-        raise Invalid(answer.text)
-    return answer
+async def _order(request: Request, wanted: AskRule | AskPause) -> None:
+    """Return when the watch has put an order in force. Raise as `order` does."""
+    await asyncio.to_thread(order, request.site.config.data_dir, wanted, timeout_s=ORDER_S)
 
 
 async def _status(request: Request) -> tuple[StatusMessage | None, str]:
     try:
-        answer = await _ask(request, AskStatus())
+        answer = await asyncio.to_thread(ask, request.site.config.data_dir, AskStatus())
     except EnvironmentFailure:
         return (
             None,
@@ -166,8 +165,8 @@ async def put_rule(request: Request) -> Response:
     if not problem:
         entry = OperatorEntry(kind, value, request.now_ms / 1000 + duration_s, reason)
         try:
-            await _ask(request, AskRule(verdict, entry))
-        except (Invalid, EnvironmentFailure) as error:
+            await _order(request, AskRule(verdict, entry))
+        except (SetupError, EnvironmentFailure) as error:
             problem = error.safe_text
     if problem:
         return await _page(request, typed=dict(form.items()), problem=problem)
@@ -181,8 +180,8 @@ async def end_rule(request: Request) -> Response:
     form = await request.form()
     kind, value = form.get("kind", ""), form.get("value", "")
     try:
-        await _ask(request, AskRule("none", OperatorEntry(kind, value, request.now_ms / 1000 + 1, "")))
-    except (Invalid, EnvironmentFailure) as error:
+        await _order(request, AskRule("none", OperatorEntry(kind, value, request.now_ms / 1000 + 1, "")))
+    except (SetupError, EnvironmentFailure) as error:
         return await _page(request, problem=error.safe_text)
     await _note(request, Act.SHIELD_UNDO, f"{kind} {value}"[:200])
     return redirect(f"{PAGE}?done=undo")
@@ -196,8 +195,8 @@ async def pause(request: Request) -> Response:
     if seconds is None:
         return await _page(request, problem="Choose how long denies and demotions are off.")
     try:
-        await _ask(request, AskPause(request.now_ms / 1000 + seconds if seconds else 0.0))
-    except (Invalid, EnvironmentFailure) as error:
+        await _order(request, AskPause(request.now_ms / 1000 + seconds if seconds else 0.0))
+    except (SetupError, EnvironmentFailure) as error:
         return await _page(request, problem=error.safe_text)
     await _note(request, Act.SHIELD_PAUSE, f"off for {seconds} s" if seconds else "on again")
     return redirect(f"{PAGE}?done={'pause' if seconds else 'resume'}")

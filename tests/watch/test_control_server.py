@@ -8,13 +8,14 @@ import os
 import socket
 import stat
 import struct
+import threading
 import time
 
 import pytest
 
 from stormpetrel import clock
 from stormpetrel.control import wire
-from stormpetrel.control.asking import ask
+from stormpetrel.control.asking import WatchSilent, ask, order
 from stormpetrel.control.messages import (
     AskPause,
     AskRule,
@@ -26,7 +27,7 @@ from stormpetrel.control.messages import (
     TextCounts,
     Why,
 )
-from stormpetrel.errors import EnvironmentFailure
+from stormpetrel.errors import EnvironmentFailure, SetupError
 from stormpetrel.shield.reports import IdentityRefusal, Offender, OperatorEntry
 from stormpetrel.watch.cluster_state import ClusterState
 from stormpetrel.watch.journal_writer import JournalWriter
@@ -261,3 +262,45 @@ def send_and_read_to_the_end(directory, data):
         client.shutdown(socket.SHUT_WR)
         while client.recv(65_536):
             pass
+
+
+RULE = OperatorEntry("address", "192.0.2.0/24", FAR_S, "scans")
+
+
+def test_an_order_in_force_is_known_although_the_disk_holds_its_answer_up(tmp_path):
+    async def body():
+        soon_s = clock.now_s() + 600
+        rule = OperatorEntry("address", "192.0.2.7/24", soon_s, "scans")
+        later = OperatorEntry("address", "192.0.2.0/24", soon_s + 60, "scans")
+        async with a_control_server(tmp_path, ClusterState()) as server:
+            disk = threading.Event()
+            server._books.thread.submit(disk.wait)
+            try:
+                for wanted in (
+                    AskRule("deny", rule),
+                    AskRule("deny", later),
+                    AskRule("none", later),
+                    AskRule("allow", rule),
+                    AskRule("none", rule),
+                    AskPause(soon_s),
+                    AskPause(0.0),
+                ):
+                    assert await asyncio.to_thread(order, tmp_path, wanted, timeout_s=0.2) is None
+            finally:
+                disk.set()
+            assert await asyncio.to_thread(order, tmp_path, AskRule("deny", rule)) == Done(0, kept=True)
+            with pytest.raises(SetupError, match="the rule must end in the future"):
+                await asyncio.to_thread(order, tmp_path, AskRule("deny", RULE))
+
+    asyncio.run(body())
+
+
+def test_an_order_to_a_watch_that_answers_nothing_may_be_in_force(tmp_path):
+    sock = wire.listen(tmp_path)
+    try:
+        with pytest.raises(WatchSilent, match="has the order and has not answered"):
+            order(tmp_path, AskRule("deny", RULE), timeout_s=0.1)
+        with pytest.raises(WatchSilent, match="did not answer within"):
+            ask(tmp_path, AskStatus(), timeout_s=0.1)
+    finally:
+        sock.close()

@@ -131,7 +131,7 @@ def test_without_a_watch_it_says_so_and_orders_are_refused(place, admin):
         assert "there are no figures" in admin.get(PAGE).text
         answer = send(admin, page, f"{PAGE}/pause", {"duration": "10m"})
         assert answer.status_code == 422
-        assert "did not answer" in answer.text
+        assert "has the order and has not answered" in answer.text
     finally:
         os.kill(watch, signal.SIGCONT)
     eventually(lambda: admin.get(PAGE).text, lambda text: "there are no figures" not in text)
