@@ -106,7 +106,7 @@ def _print_rows(rows: list[AudienceRow], *, is_enabled: bool) -> None:
 
     most = max(max(row.visitors() for row in rows), 1)
     print_table(
-        ("PERIOD", "ALL", *(name.upper() for name in CHANNELS), "GROWTH", "IN A YEAR", ""),
+        ("PERIOD", "ALL", *(name.upper() for name in CHANNELS), "GROWTH", "GROWTH OVER A YEAR", ""),
         [
             (
                 row.period.name + ("…" if row.is_running else ""),
