@@ -40,6 +40,18 @@ def test_the_menu_marks_the_settings_on_each_of_their_pages(place):
     assert '<a href="/settings/profile">' in home
 
 
+def test_every_page_of_settings_has_the_menu_of_all_and_marks_itself(place):
+    menu = re.compile(r'<nav aria-label="Settings">(.*?)</nav>', re.DOTALL)
+    with closing(place.browser_session(place.person())) as browser:
+        first = menu.search(unescape(browser.get("/settings/profile").text))[1]
+        addresses = re.findall('href="([^"]*)"', first)
+        assert len(addresses) == 9
+        for address in addresses:
+            found = menu.search(unescape(browser.get(address).text))[1]
+            assert re.findall('href="([^"]*)"', found) == addresses
+            assert re.findall('href="([^"]*)" aria-current="page"', found) == [address]
+
+
 def test_a_profile_is_edited_and_wrong_input_comes_back(place):
     ann = place.person("ann")
     with closing(place.browser_session(ann)) as browser:
