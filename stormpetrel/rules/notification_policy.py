@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from stormpetrel.errors import NotFound
@@ -51,7 +51,13 @@ def treatment(
         and post_id is not None
         and stored.is_uninvited(connection, account_id=account_id, post_id=post_id),
     )
-    return choice(policy, known, now_ms=now_ms)
+    found = choice(policy, known, now_ms=now_ms)
+    if found is Choice.ACCEPT:
+        return found
+    # An acceptance at the same time is either over, and read here, or waits until this notification is stored.
+    stored.share_policy(connection, account_id=account_id)
+    is_permitted = stored.permits(connection, account_id=account_id, from_account_id=sender.id)
+    return Choice.ACCEPT if is_permitted else found
 
 
 def policy(connection: Connection, *, account_id: int, now_ms: int) -> tuple[NotificationPolicy, int, int]:
@@ -100,13 +106,9 @@ def request(connection: Connection, *, account_id: int, request_id: int, now_ms:
 
 def accept(connection: Connection, *, account_id: int, request_ids: Sequence[int]) -> int:
     """Accept the senders of these requests; return how many there were."""
-    senders = stored.sender_ids(connection, account_id=account_id, notification_ids=request_ids)
-    for sender_id in senders:
-        stored.accept(connection, account_id=account_id, from_account_id=sender_id)
-    if senders:
-        # The list changed without a new notification, as after a removal.
-        connection.tell(NotificationsRemoved(account_id))
-    return len(senders)
+    # A sender's transaction that is open may read that the sender is not accepted, and filter its notification.
+    stored.lock_policy(connection, account_id=account_id)
+    return _decide(connection, stored.accept, account_id=account_id, request_ids=request_ids)
 
 
 def dismiss(connection: Connection, *, account_id: int, request_ids: Sequence[int]) -> int:
@@ -114,9 +116,20 @@ def dismiss(connection: Connection, *, account_id: int, request_ids: Sequence[in
 
     The sender's next notification begins a new request.
     """
+    return _decide(connection, stored.dismiss, account_id=account_id, request_ids=request_ids)
+
+
+def _decide(
+    connection: Connection,
+    decision: Callable[..., None],
+    *,
+    account_id: int,
+    request_ids: Sequence[int],
+) -> int:
     senders = stored.sender_ids(connection, account_id=account_id, notification_ids=request_ids)
     for sender_id in senders:
-        stored.dismiss(connection, account_id=account_id, from_account_id=sender_id)
+        decision(connection, account_id=account_id, from_account_id=sender_id)
     if senders:
+        # The list changed without a new notification, as after a removal.
         connection.tell(NotificationsRemoved(account_id))
     return len(senders)

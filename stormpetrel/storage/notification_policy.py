@@ -24,6 +24,12 @@ _PUT_POLICY = sql(
     "for_not_followers = excluded.for_not_followers, for_new_accounts = excluded.for_new_accounts, "
     "for_private_mentions = excluded.for_private_mentions, for_bots = excluded.for_bots"
 )
+_LOCK_POLICY = sql("UPDATE notification_policies SET for_bots = for_bots WHERE account_id = :account_id")
+# SQLite has one writer at a time: there, no transaction is open beside this one.
+_SHARE_POLICY = sql(
+    "SELECT 1 FROM notification_policies WHERE account_id = :account_id",
+    postgresql="SELECT 1 FROM notification_policies WHERE account_id = :account_id FOR SHARE",
+)
 _FORGET_POLICY = sql("DELETE FROM notification_policies WHERE account_id = :account_id")
 _PERMITS = sql(
     "SELECT 1 FROM notification_permissions WHERE account_id = :account_id AND from_account_id = :from_account_id"
@@ -87,6 +93,16 @@ def put_policy(connection: Connection, *, account_id: int, policy: NotificationP
     names = _COLUMNS.split(", ")
     values = {name: chosen.value for name, chosen in zip(names, astuple(policy), strict=True)}
     connection.run(_PUT_POLICY, account_id=account_id, **values)
+
+
+def lock_policy(connection: Connection, *, account_id: int) -> None:
+    """Wait for transactions that share the account's policy, and let later ones wait for this transaction."""
+    connection.run(_LOCK_POLICY, account_id=account_id)
+
+
+def share_policy(connection: Connection, *, account_id: int) -> None:
+    """Wait for a transaction that has locked the account's policy, and let a later lock wait for this transaction."""
+    connection.one(_SHARE_POLICY, account_id=account_id)
 
 
 def forget(connection: Connection, *, account_id: int) -> None:

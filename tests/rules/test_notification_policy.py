@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from stormpetrel.errors import NotFound
 from stormpetrel.model.event import NotificationsRemoved, Notified
+from stormpetrel.model.ids import IdMaker
 from stormpetrel.model.notification import Kind
 from stormpetrel.model.notification_policy import Choice, NotificationPolicy, NotificationRequest
 from stormpetrel.model.page import Page
@@ -27,8 +30,13 @@ from stormpetrel.rules import notification_policy as rules
 from stormpetrel.storage import notification_policy as stored
 from stormpetrel.storage import phone_queue
 from stormpetrel.storage import posts as stored_posts
+from stormpetrel.storage.engine.connection import Connection, connect, transaction
+from stormpetrel.storage.engine.statement import ALL, sql
 from tests.community import block, boost, follow, mute
-from tests.store import Store
+from tests.store import Store, store_at
+
+WAITING = sql("SELECT 1 FROM pg_locks WHERE NOT granted")
+ALL.remove(WAITING)
 
 TEN = Page(limit=10)
 
@@ -96,6 +104,48 @@ def test_an_accepted_sender_is_heard_at_once_from_then_on(store: Store) -> None:
     choose(store, ann, for_not_following=Choice.DROP)
     mention(store, stranger, ann)
     assert len(kinds(store, ann)) == 3
+
+
+@pytest.mark.parametrize("is_first", ["the post", "the acceptance"])
+def test_a_post_beside_the_acceptance_of_its_author_does_not_wait(postgresql_url: str, is_first: str) -> None:
+    with store_at(postgresql_url) as store:
+        ann, stranger = store.person(), store.person()
+        choose(store, ann, for_not_following=Choice.FILTER)
+        mention(store, stranger, ann)
+        (waiting,) = requests(store, ann)
+        other, watching = connect(postgresql_url, ids=IdMaker(2)), connect(postgresql_url)
+        draft = Draft(f"@{store.name(ann)} hello again")
+
+        def post(connection: Connection) -> None:
+            posts.create_post(
+                connection,
+                author_id=stranger,
+                draft=draft,
+                max_characters=500,
+                domain="here.example",
+                now_ms=store.now_ms + 1,
+            )
+
+        def accept(connection: Connection) -> None:
+            rules.accept(connection, account_id=ann, request_ids=[waiting.id])
+
+        def do(act: Callable[[Connection], None]) -> None:
+            with transaction(other) as connection:
+                act(connection)
+
+        first, second = (post, accept) if is_first == "the post" else (accept, post)
+        beside = threading.Thread(target=do, args=(second,))
+        with transaction(store.connection) as connection:
+            first(connection)
+            beside.start()
+            # Wait until the second transaction waits for this one: otherwise they are not open at the same time.
+            while beside.is_alive() and watching.one(WAITING) is None:
+                pass
+        beside.join()
+        assert requests(store, ann) == []
+        assert kinds(store, ann) == [Kind.MENTION, Kind.MENTION]
+        other.close()
+        watching.close()
 
 
 def test_a_dismissed_request_is_deleted_and_the_next_notification_begins_another(store: Store) -> None:
