@@ -43,7 +43,7 @@ from stormpetrel.shield.marks import VISITOR_AGE_S, VISITOR_COOKIE, forget_marks
 from stormpetrel.shield.paths import PathTable
 from stormpetrel.shield.prefixes import forget_addresses
 from stormpetrel.shield.queues import RUNNING, Ticket
-from stormpetrel.shield.reports import MAX_PAGES, Directions, WorkerReport
+from stormpetrel.shield.reports import FEEDS, MAX_PAGES, NO_CLIENTS, Directions, WorkerReport
 
 TICK_S = 0.1
 STALL_S = 0.25
@@ -310,10 +310,12 @@ class EdgeWorker:
             repeated=repeated,
             because=dict(news),
         )
+        counters = self.shield.counters
         # The shield knows no pages, and no connections.
         return replace(
             report,
-            held=self.shield.counters.held.samples(at_s=at_s),
+            held=counters.held.samples(at_s=at_s),
+            held_readers=counters.held_readers.samples(at_s=at_s).get(FEEDS, NO_CLIENTS),
             pages=self.cache.take_hits(MAX_PAGES),
             evidence=self.evidence.take(self.connections, at_s),
         )

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 from stormpetrel.shield.admit import SPENT
 from stormpetrel.shield.answer import Refused
-from stormpetrel.shield.classify import K2, K3_FAR, LANES
+from stormpetrel.shield.classify import K2, K3_FAR, K4, LANES
 from stormpetrel.shield.held import HeldClients
 from stormpetrel.shield.queues import Ticket
 from stormpetrel.shield.reports import (
     EXCESS,
     FAILED,
+    FEEDS,
     MAX_APPLICATIONS,
     MAX_REFUSALS,
     MAX_SUMS,
@@ -42,13 +43,14 @@ class CountTables:
     applications: Table = field(default_factory=dict)
     known: Table = field(default_factory=dict)
     known_applications: Table = field(default_factory=dict)
+    new_readers: dict[str, int] = field(default_factory=dict)
 
 
 class Counters:
     """CountTables since the last `take`. At most classes x channels x MAX_APPLICATIONS, MAX_REFUSALS refusals one by
     one and MAX_SUMS sums of the others."""
 
-    __slots__ = ("_applications", "_counts", "_refusals", "_sums", "because", "held")
+    __slots__ = ("_applications", "_counts", "_refusals", "_sums", "because", "held", "held_readers")
 
     def __init__(self) -> None:
         self._counts: dict[tuple[int, str, str, str], int] = {}
@@ -57,6 +59,8 @@ class Counters:
         self._sums: dict[tuple[str, str, str], tuple[int, float]] = {}
         self.held = HeldClients()
         """Clients from before the attack that were refused, and wait as they were asked to."""
+        self.held_readers = HeldClients()
+        """New feed readers that were refused. Counted apart: those of an attack would take the others' places."""
         self.because: Counter[str] = Counter()
 
     def count(self, ticket: Ticket, outcome: str) -> None:
@@ -69,15 +73,21 @@ class Counters:
             self._begin(key)
         if self.held and outcome in _SERVED:
             self.held.served(ticket.identity, ticket.channel)
+        if ticket.channel == FEEDS and self.held_readers and outcome in _SERVED:
+            self.held_readers.served(ticket.identity, ticket.channel)
 
     def asked_to_wait(self, ticket: Ticket, refused: Refused, *, at_s: float) -> None:
         """Note that a client from before the attack was refused, until it is served or its Retry-After is over.
 
-        It sends nothing meanwhile, so no count of requests shows that it has no service.
+        It sends nothing meanwhile, so no count of requests shows that it has no service. The same of a feed reader
+        that is not known from before: most of them are regular ones, but a reader has no cookie to show it.
         """
-        if ticket.lane > K2 or not refused.retry_after_s or refused.because.startswith(_EXCESS):
+        is_new_reader = _is_new_reader(ticket.lane, ticket.channel)
+        if (ticket.lane > K2 and not is_new_reader) or not refused.retry_after_s:
             return
-        self.held.asked_to_wait(ticket.identity, ticket.channel, until_s=at_s + refused.retry_after_s)
+        if not refused.because.startswith(_EXCESS):
+            held = self.held_readers if is_new_reader else self.held
+            held.asked_to_wait(ticket.identity, ticket.channel, until_s=at_s + refused.retry_after_s)
 
     def refused(self, ticket: Ticket, because: str, *, epoch_s: float) -> None:
         """Count a refusal; if the client has a credential, also record the refusal itself."""
@@ -128,6 +138,8 @@ class Counters:
                 # Streams and writes that fail are channels of their own on the status page.
                 if application and channel == "apps":
                     _add(counts.known_applications, application, outcome, count)
+            elif _is_new_reader(lane, channel):
+                counts.new_readers[outcome] = counts.new_readers.get(outcome, 0) + count
         because, refusals = dict(self.because), tuple(self._refusals)
         self._counts.clear()
         self._applications.clear()
@@ -164,6 +176,11 @@ class Counters:
             else:
                 self._applications.add(application)
         self._counts[key] = self._counts.get(key, 0) + 1
+
+
+def _is_new_reader(lane: int, channel: str) -> bool:
+    """Return whether a client reads a feed in K3. In K4 are those that took too much."""
+    return channel == FEEDS and K2 < lane < K4
 
 
 def _add(table: Table, name: str, outcome: str, count: int) -> None:

@@ -318,9 +318,7 @@ class Shield:
 
     def stranger(self, identity: Identity) -> Ticket:
         """Return a ticket for counting a request that had none: it waited for another's rendering."""
-        ticket = Ticket(identity, K3_FAR)
-        ticket.channel = "new"
-        return ticket
+        return Ticket(identity, K3_FAR, channel="new")
 
     @property
     def is_stressed(self) -> bool:
@@ -405,6 +403,7 @@ class Shield:
             applications=counts.applications,
             known=counts.known,
             known_applications=counts.known_applications,
+            new_readers=counts.new_readers,
             because=all_because,
             waiting=self.gate.waiting_by_class(),
             offenders=self.usage.offenders(self.gate.patience),

@@ -20,6 +20,7 @@ and `gone` whose client asked for too much, or left before the wait can have bee
 CHANNELS = ("web", "apps", "posting", "streaming", "sign_in", "feeds", "new", "returning")
 """web: pages for signed-in users; apps: the API with a credential; posting: every write with a credential;
 sign_in: signing in and up; new and returning: visitors without and with an older cookie."""
+FEEDS = "feeds"
 MAX_OFFENDERS = 256
 MAX_SOURCES = 4_096
 """Addresses in one report, where a guard runs: as many as a worker counts apart in a second."""
@@ -69,6 +70,9 @@ class HeldSample(NamedTuple):
     clients: tuple[int, ...]
 
 
+NO_CLIENTS = HeldSample(1, ())
+
+
 @dataclass(frozen=True, slots=True)
 class IdentityRefusal:
     """A refusal of a client with a credential: collateral, unless it was demoted for its own excess.
@@ -102,6 +106,7 @@ class WorkerReport:
     policy line, including the edge's own. `known`: `channels` of the classes K0 to K2 alone, of clients from
     before the attack, also with FAILED and EXCESS. `known_applications`: the same by application, in the channel
     `apps`. `held`: a sample of the clients of `known` by channel that were refused, and wait as they were asked to.
+    `new_readers`, `held_readers`: the same of the feed readers in K3, which this worker does not know from before.
     `streaming_members`: accounts with an open stream, now. `pages`: answers from memory by path, the MAX_PAGES
     hottest. `waiting`: how many requests wait now, by class. `worst_wait_s`: the longest wait for a slot in the
     period. `loop_lag_s`: the worst lateness of the loop's tick. `writer_wait_s`: how long the write that waits
@@ -135,6 +140,8 @@ class WorkerReport:
     known_applications: dict[str, dict[str, int]] = field(default_factory=dict)
     because: dict[str, int] = field(default_factory=dict)
     held: dict[str, HeldSample] = field(default_factory=dict)
+    new_readers: dict[str, int] = field(default_factory=dict)
+    held_readers: HeldSample = NO_CLIENTS
     streaming_members: int = 0
     pages: dict[str, int] = field(default_factory=dict)
     waiting: dict[str, int] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stormpetrel.shield.answer import Refused
-from stormpetrel.shield.classify import K1, K2, K3_FAR
+from stormpetrel.shield.classify import K1, K2, K3_FAR, K4
 from stormpetrel.shield.counters import Counters
 from stormpetrel.shield.held import clients_held
 from stormpetrel.shield.identify import Identity
@@ -126,3 +126,21 @@ def test_a_client_is_not_held_for_its_own_excess_or_without_a_time_to_come_back(
     ):
         counters.asked_to_wait(ticket(), Refused(503, because, "", pause_s), at_s=1.0)
     assert held(counters, at_s=1.0) == {}
+
+
+def test_new_feed_readers_are_counted_and_held_apart():
+    counters = Counters()
+    readers = [
+        Ticket(Identity("address", f"192.0.2.{lane}"), lane, None, "", "feeds") for lane in (K2, K3_FAR, K4)
+    ]
+    for one in readers:
+        counters.refused(one, "queue/full", epoch_s=5.0)
+        counters.asked_to_wait(one, Refused(503, "queue/full", "", 40), at_s=100.0)
+    counters.refused(ticket(lane=K3_FAR, channel="new"), "queue/full", epoch_s=5.0)
+    # One that takes too much is in K4, and says nothing of the others.
+    assert counters.take()[0].new_readers == {"refused": 1}
+    assert held(counters, at_s=139.0) == {"feeds": 1}
+    assert clients_held([counters.held_readers.samples(at_s=139.0)["feeds"]]) == 1
+    counters.count(readers[1], "served")
+    assert counters.held_readers.samples(at_s=139.0) == {}
+    assert counters.take()[0].new_readers == {"served": 1}

@@ -10,7 +10,14 @@ from stormpetrel.model.channel import CHANNEL_NAMES, ChannelState
 from stormpetrel.model.incident import Incident
 from stormpetrel.shield.reports import OTHER_APPLICATIONS, WorkerReport
 from stormpetrel.watch.status.automatic import AutomaticIncident
-from stormpetrel.watch.status.channels import GOOD_SHARE, ChannelStatus, known_counts, step, tally
+from stormpetrel.watch.status.channels import (
+    GOOD_SHARE,
+    ChannelStatus,
+    known_counts,
+    new_reader_counts,
+    step,
+    tally,
+)
 from stormpetrel.watch.status.history import ChannelHistory
 from stormpetrel.watch.status.incidents import changed, on_time
 
@@ -80,6 +87,7 @@ class StatusBoard:
                 before,
                 canaries(channel),
                 known_counts(channel, reports, earlier=earlier),
+                newcomers=new_reader_counts(channel, reports, earlier=earlier),
                 now_epoch_s=now_epoch_s,
                 is_worked_on=channel in worked_on,
                 hurt=hurt if channel == "apps" else (),

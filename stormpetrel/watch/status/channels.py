@@ -7,7 +7,7 @@ Each second gives a verdict on each channel, and the verdict changes the channel
 | GOOD | every canary succeeded, confirmed, and 95 % of the known clients were served | operational |
 | DOUBT | a canary's newest result differs from the one before; it is repeated at once | as before |
 | SLOW | a canary took longer than SLOW_MS | degraded_performance |
-| REFUSES | the shield refuses new visitors, members are served | degraded_performance |
+| REFUSES | the shield refuses new visitors, or 5 % of new feed readers; members are served | degraded_performance |
 | SOME | under 95 % of the known clients, or no new visitor, got answers; a canary fails at times | partial_outage |
 | NONE | the member's canary failed, confirmed, or less than half of the known clients were served | major_outage |
 | WORKED_ON | a maintenance of the channel is in progress | under_maintenance |
@@ -25,7 +25,7 @@ from enum import Enum
 from stormpetrel.control.messages import CanaryState
 from stormpetrel.model.channel import ChannelState
 from stormpetrel.shield.held import clients_held
-from stormpetrel.shield.reports import EXCESS, FAILED, WorkerReport
+from stormpetrel.shield.reports import EXCESS, FAILED, FEEDS, WorkerReport
 
 SILENT_S = 30.0
 SLOW_MS = 2_000.0
@@ -118,6 +118,9 @@ class KnownCounts:
         return self.good >= MANY and self.good >= GOOD_SHARE * (self.good + self.bad)
 
 
+NO_COUNTS = KnownCounts()
+
+
 def tally(outcomes: Iterable[Mapping[str, int]]) -> KnownCounts:
     """Return the sum of the counts of reports, by outcome (shield/reports.py)."""
     good = bad = 0
@@ -140,15 +143,36 @@ def known_counts(
     names = KNOWN_CHANNELS.get(channel, ())
     newest = {report.worker: report for report in reports}.values()
     held = clients_held([report.held[name] for report in newest for name in names if name in report.held])
-    counts = tally(report.known.get(name, {}) for report in reports for name in names)
+    rows = [report.known.get(name, {}) for report in reports for name in names]
     if channel == STREAMS:
+        counts = tally(rows)
         # The requests of the last seconds are only those that opened a stream: most people opened theirs long ago.
         lasting = sum(report.streaming_members for report in newest)
         return replace(counts, held=max(0, held - counts.bad), lasting=lasting)
-    counts = replace(counts, held=round(held * COUNTS_S / WANTS_S))
+    return _lately(rows, [report.known.get(name, {}) for report in earlier for name in names], held=held)
+
+
+def new_reader_counts(
+    channel: str, reports: Sequence[WorkerReport], *, earlier: Sequence[WorkerReport] = ()
+) -> KnownCounts:
+    """Return the counts of new feed readers; none for another channel. Otherwise as `known_counts`.
+
+    A feed reader has no cookie and no credential. So after a restart, or for a worker that never served it, a regular
+    reader looks like a new one, and the counts of known clients do not have it.
+    """
+    if channel != FEEDS:
+        return KnownCounts()
+    held = clients_held([report.held_readers for report in {one.worker: one for one in reports}.values()])
+    return _lately([one.new_readers for one in reports], [one.new_readers for one in earlier], held=held)
+
+
+def _lately(
+    rows: Sequence[Mapping[str, int]], earlier: Sequence[Mapping[str, int]], *, held: int
+) -> KnownCounts:
+    """Return the counts of COUNTS_S; those of LONGER_S, if there are few and the longer ones show more trouble."""
+    counts = replace(tally(rows), held=round(held * COUNTS_S / WANTS_S))
     if counts.good + counts.bad < RARE:
-        longer = tally(report.known.get(name, {}) for report in (*earlier, *reports) for name in names)
-        longer = replace(longer, held=round(held * LONGER_S / WANTS_S))
+        longer = replace(tally([*earlier, *rows]), held=round(held * LONGER_S / WANTS_S))
         # It can only show more trouble: a busy channel that hangs has few requests too, and served many before.
         if longer.share < min(counts.share, GOOD_SHARE):
             return longer
@@ -181,15 +205,20 @@ def step(
     counts: KnownCounts,
     *,
     now_epoch_s: float,
+    newcomers: KnownCounts = NO_COUNTS,
     is_worked_on: bool = False,
     hurt: tuple[str, ...] = (),
 ) -> ChannelStatus:
     """Return the channel's status after this second. `canaries`: its own, one for each person.
 
-    `is_worked_on`: a maintenance of it is in progress. `hurt`: applications whose people are hurt.
+    `newcomers`: of clients that are not known from before. `is_worked_on`: a maintenance of it is in progress.
+    `hurt`: applications whose people are hurt.
     """
     results = tuple(canaries)
-    verdict, reason = judge(results, counts, now_epoch_s=now_epoch_s)
+    if before.state is ChannelState.OPERATIONAL:
+        # Programs of an attack are refused too, and never come back: those that wait can only make a trouble last.
+        newcomers = replace(newcomers, held=0)
+    verdict, reason = judge(results, counts, newcomers, now_epoch_s=now_epoch_s)
     if is_worked_on:
         verdict, reason = ChannelVerdict.WORKED_ON, "Maintenance is in progress."
     elif hurt and verdict in (ChannelVerdict.GOOD, ChannelVerdict.DOUBT):
@@ -216,7 +245,11 @@ def _troubled(before: ChannelStatus, state: ChannelState, now_epoch_s: float) ->
 
 
 def judge(
-    results: tuple[CanaryState, ...], counts: KnownCounts, *, now_epoch_s: float
+    results: tuple[CanaryState, ...],
+    counts: KnownCounts,
+    newcomers: KnownCounts = NO_COUNTS,
+    *,
+    now_epoch_s: float,
 ) -> tuple[ChannelVerdict, str]:
     """Return the verdict on a channel, and its reason for people; "" if it is good."""
     fresh = [one for one in results if one.outcome and now_epoch_s - one.at_epoch_s < SILENT_S]
@@ -229,6 +262,8 @@ def judge(
     worst = max(found, key=lambda each: _GRAVITY.index(each[0]))
     if counts.share < GOOD_SHARE and _GRAVITY.index(worst[0]) < _GRAVITY.index(ChannelVerdict.SOME):
         return ChannelVerdict.SOME, "Some requests fail."
+    if newcomers.share < GOOD_SHARE and _GRAVITY.index(worst[0]) < _GRAVITY.index(ChannelVerdict.REFUSES):
+        return ChannelVerdict.REFUSES, "New feed readers are asked to try again later."
     if worst[0] is ChannelVerdict.GOOD and len(fresh) < len(results):
         # One of the persons was not measured: the state before stays.
         return ChannelVerdict.DOUBT, ""

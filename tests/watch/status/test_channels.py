@@ -20,6 +20,7 @@ from stormpetrel.watch.status.channels import (
     KnownCounts,
     judge,
     known_counts,
+    new_reader_counts,
     step,
     tally,
 )
@@ -241,3 +242,41 @@ def test_clients_that_wait_are_no_major_outage_while_the_canary_succeeds():
 def test_open_streams_do_not_speak_against_a_canary_that_gets_no_answer():
     counts = known_counts("streaming", [a_report(streaming_members=500)])
     assert verdict(a_result("streaming", "timeout", in_row=1), counts=counts) is ChannelVerdict.NONE
+
+
+def stepped(state, reports, *, earlier=()):
+    """Return the status of the feeds after these reports; the canary succeeds, and known clients are served."""
+    before = a_status("feeds", state)
+    newcomers = new_reader_counts("feeds", reports, earlier=earlier)
+    return step(before, [a_result("feeds")], BUSY, newcomers=newcomers, now_epoch_s=NOW_S)
+
+
+def test_feeds_are_degraded_while_new_readers_are_refused():
+    # A reader that the worker never served has no cookie to show that it is a regular one.
+    served, refused = a_report(new_readers={"served": 2}), a_report(new_readers={"served": 1, "refused": 1})
+    found = stepped(ChannelState.OPERATIONAL, [served], earlier=[refused, served, refused])
+    assert (found.state, found.reason) == (
+        ChannelState.DEGRADED,
+        "New feed readers are asked to try again later.",
+    )
+    for reports in (
+        [served] * 9,
+        [served] * 9 + [refused],
+        [a_report(new_readers={"refused": 9, EXCESS: 9})],
+    ):
+        assert stepped(ChannelState.OPERATIONAL, reports).state is ChannelState.OPERATIONAL
+    assert new_reader_counts("apps", [refused] * 3) == QUIET
+    # Trouble of known readers is worse.
+    worse = judge((a_result("feeds"),), KnownCounts(good=90, bad=10), KnownCounts(bad=10), now_epoch_s=NOW_S)
+    assert worse[0] is ChannelVerdict.SOME
+
+
+def test_new_readers_that_wait_make_a_trouble_last_and_begin_none():
+    # Programs of an attack are among them, and never come back.
+    wait = [a_report(new_readers={"served": 9}, held_readers=waiting(30))]
+    assert stepped(ChannelState.OPERATIONAL, wait).state is ChannelState.OPERATIONAL
+    assert stepped(ChannelState.DEGRADED, wait).state is ChannelState.DEGRADED
+    assert (
+        stepped(ChannelState.DEGRADED, [a_report(new_readers={"served": 9})]).state
+        is ChannelState.OPERATIONAL
+    )
