@@ -140,6 +140,7 @@ MEASURES = {
     "forged_per_s": ("requests with invalid credentials", PER_S),
     "claims_per_s": ("requests that claim the address of another client", PER_S),
     "bodies_per_s": ("large bodies of strangers", PER_S),
+    "refused_bodies_per_s": ("bodies that were refused for their size", PER_S),
     "sign_ups_per_s": ("new accounts and applications", PER_S),
     "sign_ins_per_s": ("attempts to sign in", PER_S),
     "streams_per_s": ("live streams opened", PER_S),
@@ -175,6 +176,7 @@ MEASURES = {
     "page_cookies": ("pages requested with a visitor cookie", SHARE),
     "young_writes": ("writes of accounts younger than a day", SHARE),
     "one_account": ("failed attempts that concern one account", SHARE),
+    "steady": ("requests of heavy senders that were there seconds before", SHARE),
     "churn_share": ("new connections that were dropped without use", SHARE),
 }
 """By the names of features and evidence: words, and the unit."""

@@ -22,6 +22,10 @@ from stormpetrel.watch.phases.cohorts import (
 
 SENDERS_S = 10.0
 """The time in which different senders are counted."""
+STEADY_AFTER_S = 2.5
+"""A sender that is still there after this time stays. The senders of the same attack then, and now, are compared …"""
+STEADY_RATE = 0.25
+"""… if then this part of the present requests came from heavy senders already."""
 SLOW_STATES = ("slow_head", "slow_body", "unread", "silent")
 CONNECTIONS = ("churn", "slow", "texts_new", "malformed")
 """Besides cohorts: connections that were reset or not used, those that wait for a slow client (open at the end),
@@ -70,6 +74,7 @@ class Measurer:
     def __init__(self) -> None:
         self._samples: deque[tuple[float, float, tuple[Sampled, ...]]] = deque()
         self._networks: deque[tuple[float, dict[str, list[int]]]] = deque()
+        self._few: deque[tuple[float, float]] = deque()
 
     def forget(self, until_s: float) -> None:
         """Drop the samples of seconds that ended until then: a new phase has other senders."""
@@ -77,6 +82,8 @@ class Measurer:
             self._samples.popleft()
         while self._networks and self._networks[0][0] <= until_s:
             self._networks.popleft()
+        while self._few and self._few[0][0] <= until_s:
+            self._few.popleft()
 
     def measure(self, moment: Moment, samples: tuple[Sampled, ...], *, at_s: float) -> Measures:
         """Return the measures of the second up to `at_s`. `samples`: of each worker."""
@@ -95,9 +102,12 @@ class Measurer:
         sources: Counter[int] = Counter()
         agents: Counter[int] = Counter()
         networks: dict[str, list[int]] = {}
+        few: list[int] = []
         for part in samples:
             for row in part.rows:
                 cohort = cohort_of(row, heavy)
+                if cohort == "few":
+                    few.append(row.address)
                 weights[cohort] += part.weight
                 count_of[cohort] += 1
                 sources[row.source] += 1
@@ -114,6 +124,7 @@ class Measurer:
         features = _features(rates, count_of, found) | _senders(
             part for _, _, parts in kept for part in parts
         )
+        features |= self._steady(few, rates["few"], at_s)
         mix = {name: rates[name] for name in (*COHORTS, *CONNECTIONS) if rates[name]}
         mix["slow"] = rates["slow"] * SLOW_WEIGHT
         return Measures(
@@ -126,6 +137,22 @@ class Measurer:
             sum(sources.values()),
             self._networks_of(networks),
         )
+
+    def _steady(self, few: Sequence[int], rate: float, at_s: float) -> dict[str, float]:
+        """Return the share of the heavy senders' requests that come from senders who were there before.
+
+        Empty while their traffic is too young to say so.
+        """
+        before_s = at_s - STEADY_AFTER_S
+        was_there = any(then >= STEADY_RATE * rate for came_s, then in self._few if came_s <= before_s)
+        self._few.append((at_s, rate))
+        if not few or not was_there:
+            return {}
+        senders: set[int] = set()
+        for came_s, _, parts in self._samples:
+            if came_s <= before_s:
+                senders.update(*(part.asked for part in parts))
+        return {"steady": sum(address in senders for address in few) / len(few)}
 
     def _networks_of(self, cohorts: Iterable[str]) -> dict[str, float]:
         """Return estimates of how many networks the requests of each cohort came from in the last SENDERS_S."""
@@ -159,6 +186,8 @@ def _rates(moment: Moment, period_s: float) -> dict[str, float]:
         "churn": (connections.get("reset", 0) + connections.get("unused", 0)) / period_s,
         "slow": float(sum(connections.get(name, 0) for name in SLOW_STATES)),
         "slow_bodies": float(connections.get("slow_body", 0) + connections.get("new", 0)),
+        # Too large, and refused before it was read: it costs nothing.
+        "refused_bodies": moment.because.get("edge/body-too-large", 0) / period_s,
         "open_streams": float(connections.get("streams", 0)),
         "malformed": sum(count for name, count in moment.because.items() if name.startswith("edge/"))
         / period_s,

@@ -38,6 +38,27 @@ def test_a_new_phase_begins_with_its_own_senders():
     assert seen.features["addresses"] < 200
 
 
+def burst_of(second):
+    """Return the maker of requests of senders who come in this second, ten others than in the one before."""
+    return lambda rng: traffic.few_sources(rng)._replace(address=60_000 + second * 10 + rng.randrange(10))
+
+
+@pytest.mark.parametrize(
+    ("maker_of", "steady"),
+    [(lambda second: traffic.few_sources, 1.0), (burst_of, 0.0)],
+    ids=["stay", "change"],
+)
+def test_senders_of_many_requests_stay_or_change(maker_of, steady) -> None:
+    rng, measurer = Random(4), Measurer()
+    found = []
+    for second in range(8):
+        seen = measurer.measure(*a_second(rng, second, (maker_of(second), 1_000)), at_s=float(second))
+        found.append(seen.features.get("steady"))
+    # In the first seconds no sender can have been there before.
+    assert found[:3] == [None] * 3
+    assert found[3:] == [pytest.approx(steady, abs=0.02)] * 5
+
+
 def test_a_mean_averages_rates_over_all_seconds_and_shares_over_those_that_have_them() -> None:
     rng, measurer = Random(2), Measurer()
     one = measurer.measure(*a_second(rng, 1.0, calm=0), at_s=1.0)
@@ -50,6 +71,8 @@ def test_a_mean_averages_rates_over_all_seconds_and_shares_over_those_that_have_
 
 
 def test_figures_have_their_unit_in_the_name() -> None:
-    second = a_second(Random(3), 1.0, connections={"slow_head": 7})
+    because = {"edge/body-too-large": 3, "edge/malformed": 2}
+    second = a_second(Random(3), 1.0, connections={"slow_head": 7}, because=because)
     found = figures(Measurer().measure(*second, at_s=1.0))
     assert (found["slow"], found["requests_per_s"]) == (7.0, 70.0)
+    assert (found["refused_bodies_per_s"], found["malformed_per_s"]) == (3.0, 5.0)

@@ -88,6 +88,9 @@ def test_every_measure_that_a_rule_reads_is_measured() -> None:
     for _, maker, per_s, more in CASES:
         (seen,) = seconds_of(learnt(Random(1))[0], Random(2), 60, [(maker, per_s)], seconds=1, **more)
         measured |= seen.rates.keys() | seen.features.keys()
+    # The senders of an attack can only be compared with those before when it has lasted for some seconds.
+    *_, seen = seconds_of(learnt(Random(1))[0], Random(2), 60, [(traffic.few_sources, 1500)], seconds=5)
+    measured |= seen.features.keys()
     assert {name for rule in RULES for name in rule.measures} <= measured
     # A rule is within rules above it only.
     names = [rule.name for rule in RULES]
@@ -112,9 +115,9 @@ def test_senders_of_a_flood_from_few_sources_that_are_slowed_are_no_expensive_re
         }
 
 
-def recorded(networks, **rates):
+def recorded(networks, *, features=None, **rates):
     """Return the measures of a second of a drill, by cohort."""
-    return Measures(60.0, rates, {}, dict(rates), sampled=300, networks=networks)
+    return Measures(60.0, rates, features or {}, dict(rates), sampled=300, networks=networks)
 
 
 def named_in(seen):
@@ -143,6 +146,35 @@ def test_recorded_seconds_of_slow_connections_behind_nginx_have_no_wrong_name(ne
     assert named_in(seen) == {UNKNOWN_VECTOR}
     _, usual = learnt(Random(1))
     assert find(seen, usual).verdict == "attack"
+
+
+@pytest.mark.parametrize(
+    ("steady", "networks", "few", "pages"),
+    [
+        (0.44, 45.0, 1537.0, 109.0),
+        (0.59, 50.0, 700.0, 142.0),
+        (0.41, 67.0, 2436.0, 201.0),
+        (0.54, 75.0, 1345.0, 282.0),
+    ],
+)
+def test_senders_who_become_more_with_each_second_are_not_called_few(steady, networks, few, pages) -> None:
+    # Recorded behind nginx, while few networks of slow connections had been seen. A3 was steady by 0.88 to 1 there.
+    seen = recorded({"few": networks, "pages": 40.0}, features={"steady": steady}, few=few, pages=pages)
+    assert named_in(seen) == {UNKNOWN_VECTOR}
+    assert find(seen, learnt(Random(1))[1]).verdict == "attack"
+    steadily = recorded(
+        {"few": 36.0, "expensive": 20.0}, features={"steady": 0.88}, few=297.0, expensive=20.0
+    )
+    assert named_in(steadily) == {"few_sources"}
+
+
+@pytest.mark.parametrize(
+    ("refused", "names"), [(10.8, {"few_sources"}), (0.0, {"few_sources", "expensive_bodies"})]
+)
+def test_bodies_that_were_refused_for_their_size_are_not_expensive(refused, names) -> None:
+    # Recorded in the first second of slow connections behind nginx, which passes the heads of large bodies on.
+    seen = recorded({"few": 4.4}, few=36.2, bodies=11.2, pages=15.7, members=63.8, refused_bodies=refused)
+    assert named_in(seen) == names
 
 
 def wide_reads(rng):
