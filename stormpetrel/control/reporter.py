@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,22 @@ from stormpetrel.control.messages import Direct, Hello, Look, ReportMessage, Sta
 from stormpetrel.shield.reports import Directions, WorkerReport
 
 REPORT_EVERY_S = 1.0
+LEAST_PERIOD_S = 0.25
+"""A report covers at least this long, also after a late one: counts of a shorter time say little."""
 UNSENT_BYTES = 1024 * 1024
 """The connection to a watch is closed when this much waits unread."""
 
 log = logging.getLogger(__name__)
+
+
+def until_next_s(at_s: float) -> float:
+    """Return how long to wait for the next report. `at_s`: of the clock that all processes of a machine share.
+
+    All workers report at the same whole seconds of it. The watch looks at the traffic when it has the reports of
+    all, so it would wait for the last one up to a second more if each worker had its own time.
+    """
+    wait_s = REPORT_EVERY_S - at_s % REPORT_EVERY_S
+    return wait_s if wait_s >= LEAST_PERIOD_S else wait_s + REPORT_EVERY_S
 
 
 class Reporter:
@@ -76,7 +89,9 @@ class Reporter:
                 if writer.transport.get_write_buffer_size() > UNSENT_BYTES:
                     return
                 await asyncio.wait(
-                    {hearing, ending}, timeout=REPORT_EVERY_S, return_when=asyncio.FIRST_COMPLETED
+                    {hearing, ending},
+                    timeout=until_next_s(time.monotonic()),
+                    return_when=asyncio.FIRST_COMPLETED,
                 )
         except Exception:  # a task's outermost handler: an error in a report must not end the worker
             log.exception("sending the shield's report failed")

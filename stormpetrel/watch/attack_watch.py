@@ -27,7 +27,7 @@ FINE_S = 1_800.0
 COARSE_S = 10
 LATE_S = 1.6
 """A moment ends when every worker has reported, at the latest after this long."""
-TURN_S = 0.2
+TURN_S = 0.1
 """How often `turn` is to be called."""
 
 

@@ -27,6 +27,7 @@ from stormpetrel.control.messages import (
     TextCounts,
     Why,
 )
+from stormpetrel.control.reporter import LEAST_PERIOD_S, REPORT_EVERY_S, until_next_s
 from stormpetrel.errors import EnvironmentFailure, SetupError
 from stormpetrel.shield.reports import IdentityRefusal, Offender, OperatorEntry
 from stormpetrel.watch.cluster_state import ClusterState
@@ -150,6 +151,13 @@ def test_why_asks_the_workers_and_remembers_refusals(tmp_path):
             await worker.end()
 
     asyncio.run(body())
+
+
+def test_all_workers_report_at_the_same_moments_and_never_after_too_short_a_time():
+    for at_s in (100.0, 100.001, 100.4, 100.7, 100.75, 100.9, 100.999, 101.0):
+        wait_s = until_next_s(at_s)
+        assert (at_s + wait_s) % REPORT_EVERY_S == pytest.approx(0.0, abs=1e-9)
+        assert LEAST_PERIOD_S <= wait_s < REPORT_EVERY_S + LEAST_PERIOD_S
 
 
 def test_a_worker_comes_back_to_a_watch_that_was_started_again(tmp_path, monkeypatch):
