@@ -25,9 +25,12 @@ MAX_NAME_WORDS = 8
 # In scripts without spaces each character, with its marks, is a word, and several form a phrase: so any part
 # of a sentence can be found.
 _UNSPACED = pattern(rf"([{UNSPACED}--\p{{M}}][{UNSPACED}&&\p{{M}}]*+)")
+# Blocks of which some have these scripts. Looking for them takes 0.6 us in a text of Latin letters, and the pattern
+# above 10 us: each post is indexed in this form.
+_MAY_BE_UNSPACED = re.compile("[\u0e00-\u109f\u1100-\u1dff\u2e80-\U0010ffff]")
 # Accents, and the points of Hebrew and Arabic, which not all writers use. Also invisible characters, except
 # those that separate words (U+200B, U+200C).
-_POINTS = pattern(
+_POINTS = re.compile(
     r"[\u0300-\u036f\u0591-\u05c7\u064b-\u0652\u0670\u00ad\u061c\u180b-\u180f\u200d-\u200f\u202a-\u202e"
     r"\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0100-\U000e01ef]"
 )
@@ -44,7 +47,7 @@ def search_words(text: str) -> str:
     if text.isascii():
         return text
     text = normalized("NFKC", _POINTS.sub("", normalized("NFKD", text)))
-    return str(_UNSPACED.sub(r" \1 ", text))
+    return text if _MAY_BE_UNSPACED.search(text) is None else str(_UNSPACED.sub(r" \1 ", text))
 
 
 def _is_word_character(character: str) -> bool:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import unicodedata
 
 import pytest
+import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stormpetrel.model.characters import UNSPACED
 from stormpetrel.model.search import (
     MAX_TERMS,
     SearchQuery,
@@ -76,6 +79,14 @@ def test_any_text_gives_terms_of_letters_digits_and_spaces_that_no_index_can_mis
     for term in query.terms:
         assert index.execute("SELECT * FROM t WHERE t MATCH ?", (f'words:"{term}"',)).fetchall() == []
     index.close()
+
+
+def test_every_character_of_a_script_without_spaces_is_a_word_of_its_own() -> None:
+    unspaced = regex.compile(rf"[{UNSPACED}--\p{{M}}]", regex.V1)
+    characters = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    every = [one for one in characters if unspaced.match(one) and unicodedata.normalize("NFKC", one) == one]
+    assert len(every) > 100_000
+    assert [one for one in every if search_words(f"é{one}b") != f"e {one} b"] == []
 
 
 @given(st.text())
