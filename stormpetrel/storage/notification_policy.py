@@ -9,10 +9,14 @@ from stormpetrel.model.ids import time_ms
 from stormpetrel.model.notification_policy import Choice, NotificationPolicy, NotificationRequest
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Visibility
-from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.connection import Connection, Row
 from stormpetrel.storage.engine.paging import paged
 from stormpetrel.storage.engine.statement import sql
-from stormpetrel.storage.notifications import SHOWN
+from stormpetrel.storage.notifications import HIDDEN_SENDERS, SHOWN, SHOWN_POST, SHOWN_SENDER
+
+MOST_SENDERS = 200
+"""Up to this many senders of filtered notifications, their requests are read sender by sender. So one who sends
+100,000 costs no more than one who sends two, and those of a suspended sender are not read at all."""
 
 _COLUMNS = "for_not_following, for_not_followers, for_new_accounts, for_private_mentions, for_bots"
 _POLICY = sql(f"SELECT {_COLUMNS} FROM notification_policies WHERE account_id = :account_id")
@@ -57,6 +61,22 @@ _FIRST = paged(
     "WHERE o.account_id = :account_id AND o.from_account_id = n.from_account_id AND o.filtered AND o.id < n.id "
     f"AND (EXISTS ({_HIDDEN})) = FALSE)) = FALSE",
     "n.id",
+)
+# Each step is a look-up in the index: DISTINCT would read all filtered notifications. The last row of a complete list
+# has no sender. Ordered by the id too, which only the index of filtered notifications gives without sorting.
+_SENDERS_AND_FIRST = sql(
+    "WITH RECURSIVE senders(id, number) AS (SELECT CAST(0 AS bigint), 0 UNION ALL SELECT ("
+    "SELECT n.from_account_id FROM notifications n WHERE n.account_id = :account_id AND n.filtered "
+    "AND n.from_account_id > s.id ORDER BY n.from_account_id, n.id LIMIT 1), s.number + 1 FROM senders s "
+    "WHERE s.id IS NOT NULL AND s.number <= :most_senders) "
+    f"SELECT s.id, CASE WHEN {SHOWN_SENDER} AND a.id NOT IN {HIDDEN_SENDERS} "
+    "THEN (SELECT n.id FROM notifications n WHERE n.account_id = :account_id AND n.filtered "
+    f"AND n.from_account_id = s.id AND {SHOWN_POST} ORDER BY n.id LIMIT 1) END "
+    "FROM senders s LEFT JOIN accounts a ON a.id = s.id WHERE s.number > 0"
+)
+_COUNT_OF_SENDERS = sql(
+    "SELECT count(*) FROM (SELECT n.id FROM notifications n WHERE n.account_id = :account_id AND n.filtered "
+    f"AND n.from_account_id IN :sender_ids[] AND {SHOWN_POST} LIMIT :most) waiting"
 )
 _OF_SENDER = f"{SHOWN} AND n.filtered AND n.from_account_id = :from_account_id ORDER BY n.id"
 _FIRST_OF_SENDER = sql(f"SELECT n.id {_OF_SENDER} LIMIT 1")
@@ -141,8 +161,25 @@ def requests(
             now_ms=now_ms,
             most=most,
         )
-        for first_id, from_account_id in _FIRST.run(connection, page, account_id=account_id, now_ms=now_ms)
+        for first_id, from_account_id in _page(connection, account_id=account_id, page=page, now_ms=now_ms)
     ]
+
+
+def _page(connection: Connection, *, account_id: int, page: Page, now_ms: int) -> Sequence[Row]:
+    """Return the first notification and the sender of each request of a page."""
+    senders = _first_by_sender(connection, account_id=account_id, now_ms=now_ms)
+    if senders is None:
+        return _FIRST.run(connection, page, account_id=account_id, now_ms=now_ms)
+    found = sorted((first, sender) for sender, first in senders.items() if page.low < first < page.max_id)
+    return (found[: page.limit] if page.upward else found[-page.limit :])[::-1]
+
+
+def _first_by_sender(connection: Connection, *, account_id: int, now_ms: int) -> dict[int, int] | None:
+    """Return the first notification of each request by its sender, or None for more than MOST_SENDERS senders."""
+    rows = connection.all(_SENDERS_AND_FIRST, account_id=account_id, now_ms=now_ms, most_senders=MOST_SENDERS)
+    if all(sender is not None for sender, _ in rows):
+        return None
+    return {sender: first for sender, first in rows if first is not None}
 
 
 def request_of(
@@ -167,6 +204,10 @@ def _request(
 
 def counts(connection: Connection, *, account_id: int, now_ms: int, most: int) -> tuple[int, int]:
     """Return the number of requests, and of the notifications in them; counting ends at `most` notifications."""
+    senders = _first_by_sender(connection, account_id=account_id, now_ms=now_ms)
+    if senders is not None:
+        row = connection.one(_COUNT_OF_SENDERS, account_id=account_id, sender_ids=list(senders), most=most)
+        return (len(senders), 0 if row is None else row[0])
     row = connection.one(_COUNTS, account_id=account_id, now_ms=now_ms, most=most)
     return (0, 0) if row is None else (row[0], row[1])
 

@@ -15,22 +15,30 @@ from stormpetrel.storage.engine.statement import sql
 
 _COLUMNS = "n.id, n.account_id, n.kind, n.from_account_id, n.post_id, n.report_id"
 
-SHOWN = (
-    "FROM notifications n JOIN accounts a ON a.id = n.from_account_id WHERE n.account_id = :account_id "
-    "AND (n.kind IN ('sign_up', 'report') OR (a.state = 'active' AND (a.silenced = FALSE "
-    "OR a.id = :account_id OR EXISTS (SELECT 1 FROM follows f "
-    "WHERE f.follower_id = :account_id AND f.followed_id = a.id)))) "
-    "AND (EXISTS (SELECT 1 FROM posts p "
-    "WHERE p.id = n.post_id AND p.hidden AND p.author_id <> :account_id)) = FALSE "
-    "AND n.from_account_id NOT IN ("
-    "SELECT target_id FROM blocks WHERE account_id = :account_id "
-    "UNION ALL SELECT target_id FROM mutes WHERE account_id = :account_id AND hide_notifications = TRUE "
-    "AND (expires_at_ms = 0 OR expires_at_ms > :now_ms))"
+SHOWN_SENDER = (
+    "(a.state = 'active' AND (a.silenced = FALSE OR a.id = :account_id OR EXISTS (SELECT 1 FROM follows f "
+    "WHERE f.follower_id = :account_id AND f.followed_id = a.id)))"
 )
-"""Notifications that their account is shown, in its list or in a request.
+"""Accounts `a` whose notifications an account is shown, unless it hides them."""
+SHOWN_POST = (
+    "(EXISTS (SELECT 1 FROM posts p "
+    "WHERE p.id = n.post_id AND p.hidden AND p.author_id <> :account_id)) = FALSE"
+)
+"""Notifications `n` whose post is shown to the account.
 
 `= FALSE` and not NOT EXISTS: PostgreSQL would join with the hidden posts, and read and sort all notifications.
 """
+HIDDEN_SENDERS = (
+    "(SELECT target_id FROM blocks WHERE account_id = :account_id "
+    "UNION ALL SELECT target_id FROM mutes WHERE account_id = :account_id AND hide_notifications = TRUE "
+    "AND (expires_at_ms = 0 OR expires_at_ms > :now_ms))"
+)
+SHOWN = (
+    "FROM notifications n JOIN accounts a ON a.id = n.from_account_id WHERE n.account_id = :account_id "
+    f"AND (n.kind IN ('sign_up', 'report') OR {SHOWN_SENDER}) AND {SHOWN_POST} "
+    f"AND n.from_account_id NOT IN {HIDDEN_SENDERS}"
+)
+"""Notifications that their account is shown, in its list or in a request."""
 _PAGE = f"SELECT {_COLUMNS} {SHOWN} AND n.kind IN :kinds[text] AND n.filtered = :filtered"
 _NOTIFICATIONS = paged(_PAGE, "n.id")
 _GROUP = paged(f"{_PAGE} AND coalesce(n.post_id, 0) = :post_id", "n.id")

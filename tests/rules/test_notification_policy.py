@@ -316,6 +316,52 @@ def test_a_request_counts_the_newest_thousand(store: Store, monkeypatch: pytest.
     assert whole.last_post_id == sent[3]
 
 
+def test_requests_are_the_same_from_few_senders_and_from_many(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, *strangers = (store.person() for _ in range(9))
+    choose(store, ann, for_not_following=Choice.FILTER)
+    sent = [mention(store, stranger, ann) for stranger in strangers for _ in range(2)]
+    sent += [mention(store, stranger, ann) for stranger in strangers]
+    store.do(stored_posts.set_hidden, post_id=sent[0], hidden=True)
+    for hidden in (sent[2], sent[3], sent[17]):
+        store.do(stored_posts.set_hidden, post_id=hidden, hidden=True)
+    mute(store, ann, strangers[2])
+    block(store, ann, strangers[3])
+    store.do(accounts.suspend, account_id=strangers[4])
+
+    def read() -> list[object]:
+        every = requests(store, ann)
+        pages = [TEN, Page(limit=2), Page(limit=2, max_id=every[1].id), Page(limit=2, since_id=every[2].id)]
+        pages += [Page(limit=2, min_id=every[-1].id), Page(limit=3, min_id=0), Page(limit=1, max_id=1)]
+        counted = rules.policy(store.connection, account_id=ann, now_ms=store.now_ms)
+        return [*(requests(store, ann, page) for page in pages), counted]
+
+    by_sender = read()
+    monkeypatch.setattr(stored, "MOST_SENDERS", 7)
+    assert read() == by_sender
+    assert [one.from_account_id for one in requests(store, ann)] == [
+        strangers[number] for number in (7, 6, 5, 0)
+    ]
+
+
+def test_one_sender_of_very_many_is_read_by_look_ups(store: Store) -> None:
+    ann = store.person()
+    statement = stored._SENDERS_AND_FIRST
+    values = {"account_id": ann, "now_ms": store.now_ms, "most_senders": 200}
+    raw = store.connection.raw
+    if store.connection.dialect == "sqlite":
+        plan = [row[3] for row in raw.execute(f"EXPLAIN QUERY PLAN {statement.sqlite}", values)]
+        assert not [step for step in plan if "TEMP B-TREE" in step]
+    else:
+        raw.execute(b"SET enable_sort = off; SET enable_incremental_sort = off; SET enable_seqscan = off")
+        plan = [row[0] for row in raw.execute(b"EXPLAIN " + statement.postgresql_bytes, values)]
+        assert not [step for step in plan if "Sort" in step]
+    # PostgreSQL 15 does not show the look-up inside of the recursion.
+    look_ups = 2 if store.connection.dialect == "sqlite" else 1
+    assert len([step for step in plan if "ix_notifications_filtered" in step]) == look_ups
+
+
 def test_neither_store_sorts_all_requests_for_a_page(store: Store) -> None:
     ann = store.person()
     statement = stored._FIRST.downward
