@@ -18,6 +18,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from tests.order import spread
 from tests.parts import (
     chromium_program,
     make_run_directory,
@@ -93,6 +94,11 @@ def pytest_collection() -> Generator[None, Any, Any]:
         # They stay until the end.
         gc.freeze()
         gc.enable()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        items[:] = spread(items)
 
 
 # Databases -----------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ OTHER_SUBJECTS = {
     "tests/test_documents.py": "docs/ and the documents at the root",
     "tests/test_house.py": "the rules of CONTRIBUTING.md",
     "tests/test_install_guide.py": "docs/install.md",
+    "tests/test_order.py": "tests/order.py",
     "tests/test_packaging.py": "requirements/, pyproject.toml and the scripts",
     "tests/test_parts.py": "tests/parts.py",
 }
