@@ -158,12 +158,14 @@ def new_reader_counts(
     """Return the counts of new feed readers; none for another channel. Otherwise as `known_counts`.
 
     A feed reader has no cookie and no credential. So after a restart, or for a worker that never served it, a regular
-    reader looks like a new one, and the counts of known clients do not have it.
+    reader looks like a new one, and the counts of known clients do not have it. Each that waits counts as a request:
+    readers ask seldom, so few requests of the last seconds stand for as few readers.
     """
     if channel != FEEDS:
         return KnownCounts()
     held = clients_held([report.held_readers for report in {one.worker: one for one in reports}.values()])
-    return _lately([one.new_readers for one in reports], [one.new_readers for one in earlier], held=held)
+    counts = _lately([one.new_readers for one in reports], [one.new_readers for one in earlier], held=0)
+    return replace(counts, held=held)
 
 
 def _lately(

@@ -272,8 +272,8 @@ def test_feeds_are_degraded_while_new_readers_are_refused():
 
 
 def test_new_readers_that_wait_make_a_trouble_last_and_begin_none():
-    # Programs of an attack are among them, and never come back.
-    wait = [a_report(new_readers={"served": 9}, held_readers=waiting(30))]
+    # Programs of an attack are among them, and never come back. Three of twelve readers have no service.
+    wait = [a_report(new_readers={"served": 9}, held_readers=waiting(3))]
     assert stepped(ChannelState.OPERATIONAL, wait).state is ChannelState.OPERATIONAL
     assert stepped(ChannelState.DEGRADED, wait).state is ChannelState.DEGRADED
     assert (
