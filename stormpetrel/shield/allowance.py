@@ -67,6 +67,8 @@ class DemotedAllowance:
     """The CPU seconds that are left to demoted clients, who get only what others leave: a late loop leaves nothing.
 
     Then they have `share` of a processor. Set `left_s` to less for what they use, and call `turn` in each window.
+    What they use beyond their share is taken off the next windows, for as long as they are limited: a request that
+    costs more than a window allows may begin in each window otherwise.
     """
 
     __slots__ = ("_late_windows", "_share", "left_s")
@@ -79,4 +81,9 @@ class DemotedAllowance:
     def turn(self, *, lag_s: float, passed_s: float) -> None:
         """Begin a window. `lag_s`: how late the loop was at the end of the last one, which took `passed_s`."""
         self._late_windows = LATE_WINDOWS if lag_s > LATE_S else max(0, self._late_windows - 1)
-        self.left_s = self._share * passed_s if self._late_windows else NO_LIMIT_S
+        if not self._late_windows:
+            self.left_s = NO_LIMIT_S
+            return
+        # What they did not use is not saved up.
+        owed_s = 0.0 if self.left_s == NO_LIMIT_S else min(0.0, self.left_s)
+        self.left_s = owed_s + self._share * passed_s

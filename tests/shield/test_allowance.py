@@ -107,3 +107,30 @@ def test_demoted_clients_have_their_share_of_a_late_window_and_of_some_after_it(
         allowance.turn(lag_s=lag_s, passed_s=0.2)
         left.append(allowance.left_s)
     assert left == [NO_LIMIT_S, *[pytest.approx(0.006)] * LATE_WINDOWS, NO_LIMIT_S]
+
+
+@given(st.lists(st.tuples(st.floats(0.001, 2.0), st.floats(0.1, 0.5)), min_size=1, max_size=200))
+def test_expensive_requests_of_demoted_clients_get_no_more_than_their_share(
+    windows: list[tuple[float, float]],
+) -> None:
+    allowance = DemotedAllowance(0.03)
+    used_s = passed_in_all_s = 0.0
+    for cost_s, passed_s in windows:
+        allowance.turn(lag_s=1.0, passed_s=passed_s)
+        passed_in_all_s += passed_s
+        # A request begins while something is left.
+        if allowance.left_s > 0.0:
+            allowance.left_s -= cost_s
+            used_s += cost_s
+        assert used_s <= 0.03 * passed_in_all_s + max(cost for cost, _ in windows) + 1e-9
+
+
+def test_demoted_clients_owe_nothing_after_the_late_windows() -> None:
+    allowance = DemotedAllowance(0.03)
+    allowance.turn(lag_s=1.0, passed_s=0.1)
+    allowance.left_s -= 9.0
+    for _ in range(LATE_WINDOWS):
+        allowance.turn(lag_s=0.0, passed_s=0.1)
+    assert allowance.left_s == NO_LIMIT_S
+    allowance.turn(lag_s=1.0, passed_s=0.1)
+    assert allowance.left_s == pytest.approx(0.003)
