@@ -19,7 +19,7 @@ _thread_s = time.thread_time
 
 
 class StepClock:
-    """Measures the CPU time of an event loop's steps; one per loop, read in its thread.
+    """Measures the CPU time of an event loop's steps, and adds it up; one per loop, read in its thread.
 
     A thread's CPU time is read by a system call (0.3 to 4 µs, depending on the machine), the wall clock
     without one (0.05 µs). A short step is charged wall time. A longer step is charged CPU time since a
@@ -27,9 +27,11 @@ class StepClock:
     most SHORT_S too much.
     """
 
-    __slots__ = ("_read_s", "_read_thread_s")
+    __slots__ = ("_read_s", "_read_thread_s", "total_s")
 
     def __init__(self) -> None:
+        # Of all meters of this clock since `take`, of requests that are not finished too.
+        self.total_s = 0.0
         # The time of the last reading of this thread's CPU time, and its value.
         self._read_s = float("-inf")
         self._read_thread_s = 0.0
@@ -48,6 +50,11 @@ class StepClock:
         if wall_s <= SHORT_S:
             return wall_s
         return min(wall_s, _thread_s() - self._read_thread_s)
+
+    def take(self) -> float:
+        """Return the CPU time, in seconds, of all requests since the last call, in finished steps."""
+        total_s, self.total_s = self.total_s, 0.0
+        return total_s
 
 
 class CpuMeter(Coroutine[Any, Any, None]):
@@ -70,6 +77,7 @@ class CpuMeter(Coroutine[Any, Any, None]):
     def add(self, cpu_s: float) -> None:
         """Add the CPU time of another thread that worked for this coroutine."""
         self._done_s += cpu_s
+        self._clock.total_s += cpu_s
 
     def send(self, value: Any) -> Any:
         """Run one step."""
@@ -79,8 +87,7 @@ class CpuMeter(Coroutine[Any, Any, None]):
         try:
             return self._inner.send(value)
         finally:
-            self._done_s += self._clock.used(began_s)
-            self._step_s = None
+            self._end_step(began_s)
 
     def throw(self, *args: Any) -> Any:
         """Run one step that begins with an exception."""
@@ -88,8 +95,14 @@ class CpuMeter(Coroutine[Any, Any, None]):
         try:
             return self._inner.throw(*args)
         finally:
-            self._done_s += self._clock.used(began_s)
-            self._step_s = None
+            self._end_step(began_s)
+
+    def _end_step(self, began_s: float) -> None:
+        clock = self._clock
+        used_s = clock.used(began_s)
+        self._done_s += used_s
+        clock.total_s += used_s
+        self._step_s = None
 
     def close(self) -> None:
         """End the coroutine early."""

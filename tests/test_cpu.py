@@ -53,6 +53,31 @@ def test_a_step_under_way_counts_and_threads_add_theirs() -> None:
     assert asyncio.run(run()) >= 1.0 + seen[0] >= 1.02
 
 
+def test_the_clock_adds_up_what_requests_used_before_they_are_finished() -> None:
+    async def inner() -> None:
+        meter = current_meter.get()
+        assert meter is not None
+        _work(0.02)
+        await asyncio.sleep(0)
+        meter.add(1.0)
+        await asyncio.Event().wait()
+
+    async def run() -> tuple[float, float, bool]:
+        clock = StepClock()
+        task = asyncio.get_running_loop().create_task(CpuMeter(inner(), clock))
+        await asyncio.sleep(0)
+        first_s = clock.take()
+        await asyncio.sleep(0)
+        second_s, is_done = clock.take(), task.done()
+        task.cancel()
+        return first_s, second_s, is_done
+
+    first_s, second_s, is_done = asyncio.run(run())
+    assert first_s >= 0.02
+    assert second_s >= 1.0
+    assert not is_done
+
+
 def test_errors_and_cancellation_pass_through() -> None:
     async def fails() -> None:
         await asyncio.sleep(0)

@@ -350,6 +350,7 @@ class EdgeWorker:
         lag_s, self._due_s = max(0.0, at_s - self._due_s), at_s + TICK_S
         self._set_clock()
         shield = self.shield
+        self.gate.used_s += self.step_clock.take()
         shield.turn(
             at_s=at_s,
             epoch_s=self.epoch_s(at_s),

@@ -84,7 +84,9 @@ class Gate:
         self._evicted: list[tuple[Ticket, str]] = []
         self._drained_per_s = 0.0
         self._done = 0
-        self._used_s = 0.0
+        self.used_s = 0.0
+        """The CPU time of all requests in this window. The worker adds it before `stress`, since `done` gets that
+        of a request at its end, too late if it takes several windows. The gate itself adds fixed costs alone."""
         self._turned_s = 0.0
         self._window_s = WINDOW_S
         self._expired_s = -1.0
@@ -164,7 +166,7 @@ class Gate:
         self.concurrency.end(is_known=ticket.lane < K3_NEAR)
         self._done += 1
         cost_s = ticket.fixed_cost_s + cpu_s
-        self._used_s += cost_s
+        self.used_s += ticket.fixed_cost_s
         self._spend(ticket, cost_s)
         # A later charge must not subtract the estimate again: this one already did.
         ticket.entered_s = -1.0
@@ -226,7 +228,7 @@ class Gate:
         Also choose the number of slots. Call it after `turn`. `lag_s`: how late the loop was in the last window.
         """
         queue = self.queue
-        used_s, self._used_s = self._used_s, 0.0
+        used_s, self.used_s = self.used_s, 0.0
         if isinstance(queue, FairQueue):
             queue.newest_first = is_stressed
             self.demoted.turn(lag_s=lag_s, passed_s=self._window_s)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from stormpetrel.shield.classify import K1, K1_COLD
+from stormpetrel.shield.concurrency import Concurrency
 from stormpetrel.shield.held import clients_held
 from stormpetrel.shield.identify import Identity, TokenEntry
 from stormpetrel.shield.marks import VISITOR_COOKIE, marks_of
@@ -202,3 +203,29 @@ def test_mode_overcompensate_gives_everybody_a_page_even_applications() -> None:
         assert (
             place.ask(get("/api/v1/x", f"Cookie: {passed}")).headers["content-type"].startswith("text/html")
         )
+
+
+class RecordedConcurrency(Concurrency):
+    """Slots that note the CPU time of each window."""
+
+    __slots__ = ("seen",)
+
+    def __init__(self, base: int) -> None:
+        super().__init__(base)
+        self.seen: list[float] = []
+
+    def turn(self, *, lag_s: float, used_s: float, passed_s: float, known_wait: bool) -> None:
+        self.seen.append(used_s)
+        super().turn(lag_s=lag_s, used_s=used_s, passed_s=passed_s, known_wait=known_wait)
+
+
+def test_the_slots_are_chosen_by_the_cpu_time_of_requests_that_still_run() -> None:
+    with a_place() as place:
+        gate = place.server.worker.gate
+        slots = gate.concurrency = RecordedConcurrency(4)
+        with place.connect() as client:
+            client.send(get("/held"))
+            place.until(lambda: any(slots.seen))
+            assert place.call(lambda: place.app.gate.is_set()) is False
+            place.call(place.app.gate.set)
+            assert client.answer().status == 200

@@ -18,6 +18,7 @@ from stormpetrel.shield.admit import (
 )
 from stormpetrel.shield.allowance import LATE_S
 from stormpetrel.shield.classify import K0, K1, K1_COLD, K2, K3_FAR, K3_NEAR, K4, LANES
+from stormpetrel.shield.concurrency import MOST
 from stormpetrel.shield.identify import Identity
 from stormpetrel.shield.queues import RUNNING, WAITING, FairQueue, Ticket
 
@@ -104,11 +105,72 @@ def test_whatever_happens_the_gate_keeps_its_promises(
         # No ticket waits while a slot is free, no more run than there are slots, and no table exceeds its
         # bound.
         assert gate.running == len(runs) <= running
-        assert len(queue) == len(waits) <= waiting
+        assert len(queue) == len(waits)
+        # Besides the places that a class has of its own.
+        shared = sum(max(0, queue.waiting_in(lane) - own.own_places) for lane, own in enumerate(LANES))
+        assert shared <= waiting
         assert not waits or gate.running == running
         assert all(ticket.state == WAITING for ticket in waits)
         held = Counter((ticket.identity, ticket.lane) for ticket in waits)
         assert all(count <= per_identity for count in held.values())
+
+
+WINDOWS = st.lists(
+    st.tuples(
+        st.sampled_from(["late", "in time", "ask", "ask", "ask", "done", "done", "leave", "charge"]),
+        st.integers(0, len(LANES) - 1),
+        st.integers(0, 30),
+        st.sampled_from([0.0001, 0.002, 0.05, 2.0]),
+    ),
+    max_size=200,
+)
+
+
+@given(events=WINDOWS, running=st.integers(1, 4), is_stressed=st.booleans())
+def test_slots_and_allowances_stay_true_whatever_comes_while_the_loop_is_late(
+    events: list[tuple[str, int, int, float]], running: int, is_stressed: bool
+) -> None:
+    gate = Gate(Policy(running=running))
+    slots, queue = gate.concurrency, gate.queue
+    assert isinstance(queue, FairQueue)
+    at_s = 1.0
+    runs: list[Ticket] = []
+    waits: list[Ticket] = []
+    for what, lane, n, cost_s in events:
+        at_s += 0.01
+        if what in ("late", "in time"):
+            at_s += 0.1
+            gate.turn(at_s)
+            gate.used_s += cost_s
+            gate.stress(is_stressed, lag_s=2 * LATE_S if what == "late" else 0.0)
+        elif what == "ask":
+            ticket = Ticket(member(n), lane)
+            assert not gate.ask(ticket, at_s)
+            (runs if ticket.state == RUNNING else waits).append(ticket)
+        elif what == "leave" and waits:
+            gate.leave(waits.pop(n % len(waits)))
+        elif runs and what == "done":
+            ticket = runs.pop(n % len(runs))
+            gate.done(ticket, cost_s)
+            assert gate.done(ticket, cost_s) == -1.0
+        elif runs and what == "charge":
+            gate.charge(runs[n % len(runs)], cost_s)
+        while (found := gate.next(at_s)) is not None:
+            waits.remove(found)
+            runs.append(found)
+        for ticket, _ in gate.evicted():
+            waits.remove(ticket)
+        strangers = [ticket for ticket in runs if ticket.lane >= K3_NEAR]
+        assert (slots.running, slots.known) == (len(runs), len(runs) - len(strangers))
+        assert len(strangers) <= running <= slots.slots <= MOST
+        assert sorted(map(id, waits)) == sorted(id(t) for t in waits if t.state == WAITING)
+        # A ticket waits for a slot that it may take, or for the CPU time of its class, and for nothing else.
+        for ticket in waits:
+            is_known = ticket.lane < K3_NEAR
+            has_time = is_known or (
+                gate.strangers.left_s > 0.0 and (ticket.lane < K4 or gate.demoted.left_s > 0.0)
+            )
+            assert not (slots.has_slot(is_known=is_known) and has_time)
 
 
 def test_mode_bounded_runs_8_and_keeps_64_waiting_per_core_then_refuses() -> None:

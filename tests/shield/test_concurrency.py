@@ -120,3 +120,19 @@ def test_members_run_beside_strangers_that_hold_every_slot() -> None:
     for ticket in ran:
         gate.done(ticket, 0.001)
     assert gate.running == 4
+
+
+def test_requests_that_take_several_windows_get_no_additional_slots() -> None:
+    """60 tokens with the most expensive pages: none of them ends in the window in which it uses the processor."""
+    gate = Gate(Policy(running=4))
+    at_s = 1.0
+    gate.turn(at_s)
+    for n in range(60):
+        assert not gate.ask(Ticket(Identity("account", n), K1), at_s)
+    for _ in range(10):
+        at_s += 0.1
+        gate.turn(at_s)
+        gate.used_s += 0.09
+        gate.stress(True, lag_s=LATE)
+        assert gate.next(at_s) is None
+    assert (gate.running, gate.concurrency.slots) == (4, 4)
