@@ -8,6 +8,7 @@ from html import unescape
 
 import pytest
 
+from stormpetrel.web.routes import ROUTES
 from tests.forms import form_to, send
 from tests.markup import checked
 from tests.media_files import jpeg
@@ -45,11 +46,20 @@ def test_every_page_of_settings_has_the_menu_of_all_and_marks_itself(place):
     with closing(place.browser_session(place.person())) as browser:
         first = menu.search(unescape(browser.get("/settings/profile").text))[1]
         addresses = re.findall('href="([^"]*)"', first)
-        assert len(addresses) == 9
+        pages = {one.path for one in ROUTES if one.method == "GET" and one.path.startswith("/settings/")}
+        # The page of one filter is reached from that of all, and the others from the accounts you muted.
+        inner = {"/settings/filters/{id}", "/settings/blocked", "/settings/hidden_boosts"}
+        assert {*addresses} == pages - inner | {"/auth/password"}
         for address in addresses:
             found = menu.search(unescape(browser.get(address).text))[1]
             assert re.findall('href="([^"]*)"', found) == addresses
             assert re.findall('href="([^"]*)" aria-current="page"', found) == [address]
+
+
+def test_the_page_of_the_account_leads_to_its_deletion(place):
+    with closing(place.browser_session(place.person())) as browser:
+        content = browser.get("/settings/account").text.partition("</nav></details>")[2]
+    assert 'href="/settings/delete"' in content
 
 
 def test_a_profile_is_edited_and_wrong_input_comes_back(place):
