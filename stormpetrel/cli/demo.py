@@ -29,7 +29,8 @@ LOGINS = ("demo", "keeper")
 """Accounts that can sign in; the others have no usable password."""
 TEXTED = ("keeper", "Marit_Sund", "tides")
 """Accounts whose posts the demo texts to the simulated phone."""
-MAIL_DOMAIN = "skerrymouth.invalid"
+MAIL_DOMAIN = "skerrymouth.example"
+"""Reserved, with no mail server. Mails to a domain below `invalid` are dropped before they become files."""
 MAX_CHARACTERS = 500
 PROFILE_PICTURES: tuple[Literal["avatar", "header"], ...] = ("avatar", "header")
 

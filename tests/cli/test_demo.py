@@ -104,9 +104,10 @@ def test_a_new_demo_has_a_route_of_files_and_a_phone_that_texts_by_it(run, data_
     assert route.pop("directory") == str(data_dir / "demo-phones")
     assert route == {"provider": "file", "trust": "device", "sender": SENDER}
     assert json.loads(run("sms", "show", NUMBERS[0], "--json").out)["account"] == "demo"
-    # No mail about it: the demo's people have no mailboxes.
+    # The README sends the reader to the files of the demo's mails, so mails to its accounts must not be dropped.
     url = f"sqlite:///{data_dir / 'stormpetrel.db'}"
-    assert rows(url, "SELECT count(*) FROM outbox WHERE kind = 'mail'") == [(0,)]
+    [(letter,)] = rows(url, "SELECT payload FROM outbox WHERE kind = 'mail'")
+    assert json.loads(letter)["to"] == "demo@skerrymouth.example"
 
 
 def test_an_instance_with_its_own_configuration_becomes_a_demo_without_the_route(demo, run, data_dir):
