@@ -290,6 +290,7 @@ def test_second_factors_are_reached_from_the_settings(browser, site):
     with person_at(browser, site, scripts=False) as page:
         sign_up(page, "careful")
         page.get_by_role("link", name="Settings").first.click()
+        page.get_by_text("All settings").click()
         page.get_by_role("link", name="Two-factor authentication").click()
         assert page.get_by_role("heading", name="Two-factor authentication").is_visible()
 
