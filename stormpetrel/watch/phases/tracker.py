@@ -130,7 +130,8 @@ class PhaseTracker:
             return self._begin(seen.at_s - 1.0, pages)
         if self._has_changed(seen):
             began_s = self.phase.began_ms / 1000
-            boundary_s = self._boundary_s(began_s)
+            is_calm = self._finding.verdict == "calm"
+            boundary_s = self._change_s(seen) if is_calm else self._boundary_s(began_s)
             if boundary_s - began_s >= LEAST_PHASE_S:
                 ended = self._ended(boundary_s)
                 begun = self._begin(boundary_s, pages)
@@ -166,7 +167,8 @@ class PhaseTracker:
         is_other_level = max(self._level.above, self._level.below) > LEVEL_SUM
         if distance > STRONG_BITS:
             return True
-        if distance > CHANGED_BITS or is_other_level:
+        # A small attack hardly changes the mix of calm. Without a boundary, the calm before it would get its name.
+        if distance > CHANGED_BITS or is_other_level or self._finding.verdict == "calm":
             label = find(after, self.usual).label
             return label == find(seen, self.usual).label != find(before, self.usual).label
         return False

@@ -88,6 +88,15 @@ def test_each_change_of_nature_is_a_phase_and_its_boundary_is_where_it_changed()
     assert ends == [*(phase.began_ms for phase in list(replay.phases.values())[1:]), 0]
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_small_attack_after_calm_does_not_give_the_calm_its_name(seed) -> None:
+    # Ten texts from new numbers a second, beside 140 requests: the mix hardly changes.
+    replay = Replay(seed).play(START_S, calm=140).play(12, (traffic.few_sources, 500), calm=140)
+    replay.play(10, calm=140).play(12, calm=140, features={"texts_new": 10.0})
+    assert replay.labels == [("attack", "few_sources"), ("calm",), ("attack", "sms_pumping")]
+    assert list(replay.phases.values())[-1].began_ms == pytest.approx(52_000, abs=1_000)
+
+
 def test_a_span_ends_after_a_minute_of_calm_at_its_last_unusual_second() -> None:
     replay = Replay().play(START_S).play(10, (traffic.few_sources, 500)).play(int(CALM_S) + 5)
     (span,) = replay.spans.values()
