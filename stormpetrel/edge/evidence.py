@@ -98,8 +98,8 @@ class EdgeEvidence:
         self._tokens = tokens
         self._settled_s = at_s + SETTLED_S
         self._reset = self._unused = self._accepted = self._requests = 0
-        # Connections by id that were slow at the last census; ids of ended ones may come again, which is rare.
-        self._slow: set[int] = set()
+        # Those that were slow at the last census. Not their ids: a new one soon has the id of an ended one.
+        self._slow: set[Any] = set()
         self._census_s = at_s
         self._states: dict[str, int] = {}
         # By a hash: texts of visitors, kept for a period and then dropped, would stay readable in freed memory.
@@ -286,7 +286,8 @@ class EdgeEvidence:
         if at_s < self._census_s:
             return
         states: dict[str, int] = {}
-        before, slow = self._slow, set()
+        before = self._slow
+        slow: set[Any] = set()
         total = 0
         for connection in connections:
             total += 1
@@ -299,8 +300,8 @@ class EdgeEvidence:
             else:
                 name = _SLOW.get(state, "idle" if state is IDLE else "busy")
             if name not in ("streams", "idle", "busy"):
-                slow.add(id(connection))
-                if id(connection) not in before:
+                slow.add(connection)
+                if connection not in before:
                     name = "new"
             states[name] = states.get(name, 0) + 1
         self._slow, self._states = slow, states

@@ -149,6 +149,19 @@ def test_connections_are_counted_by_their_state() -> None:
             client.socket.close()
 
 
+def test_a_new_connection_is_not_taken_for_a_slow_one_that_has_ended() -> None:
+    with a_place() as place:
+        worker = place.server.worker
+        for _ in range(30):
+            client = place.connect()
+            place.until(lambda: len(worker.connections) == 1)
+            place.call(lambda: setattr(worker.evidence, "_census_s", 0.0))
+            # Each is seen once, so none is slow, also if it has the memory of the one before.
+            assert "silent" not in taken(place).connections
+            client.socket.close()
+            place.until(lambda: not worker.connections)
+
+
 def test_connections_that_were_not_used_and_those_that_were_reset_are_counted() -> None:
     with a_place() as place:
         worker = place.server.worker
