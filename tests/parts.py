@@ -122,6 +122,7 @@ def gammu_smsd() -> str | None:
 
 PARTS = {
     "postgresql": (postgresql_bin, "postgresql"),
+    "pgbouncer": (lambda: shutil.which("pgbouncer", path=SYSTEM_PATH), "pgbouncer"),
     "redis": (redis_program, "redis-server"),
     "chromium": (chromium_program, "chromium"),
     "ffmpeg": (lambda: shutil.which("ffprobe") and shutil.which("ffmpeg"), "ffmpeg"),

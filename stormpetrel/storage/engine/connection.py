@@ -40,6 +40,10 @@ STATEMENT_CACHE = 512
 POSTGRESQL_STATEMENT_TIMEOUT_MS = 15_000
 POSTGRESQL_LOCK_TIMEOUT_MS = 2_000
 """Each wait for another program's lock ends after this time, so that later writes do not wait longer."""
+_SESSION, _KEPT = "stormpetrel.session", "kept"
+"""A setting of our own. A pooler that gives each transaction another session may be configured to ignore the settings
+of a connection. Then two processes take the same slot of ids, and no statement has a time limit."""
+_NO_POOLER = "connect to PostgreSQL itself, not to a pooler such as PgBouncer"
 
 
 class Connection(Protocol):
@@ -253,6 +257,7 @@ class PostgresqlConnection(_Shared):
         options = f"-c statement_timeout={limit_ms} -c lock_timeout={POSTGRESQL_LOCK_TIMEOUT_MS}"
         if not writes:
             options += " -c default_transaction_read_only=on"
+        options += f" -c {_SESSION}={_KEPT}"
         # Imported here: it takes a third of a quick command's time, and SQLite does not need it.
         require("postgresql")
         import psycopg
@@ -265,7 +270,15 @@ class PostgresqlConnection(_Shared):
             where = urlsplit(url).hostname or "local socket"
             # libpq's text may repeat the address, never the password; its first line is enough.
             reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
-            raise EnvironmentFailure(f"the database at {where} cannot be reached: {reason}") from error
+            hint = f" ({_NO_POOLER})" if "startup parameter" in reason else ""
+            raise EnvironmentFailure(f"the database at {where} cannot be reached: {reason}{hint}") from error
+        kept = self.raw.execute(f"SELECT current_setting('{_SESSION}', true)".encode()).fetchone()
+        if kept != (_KEPT,):
+            self.raw.close()
+            where = urlsplit(url).hostname or "local socket"
+            raise EnvironmentFailure(
+                f"the database at {where} does not keep the settings of a session: {_NO_POOLER}"
+            )
 
         # No statement of a read begins after this, by time.perf_counter; each also has its own limit.
         self.until_s = math.inf

@@ -1,8 +1,17 @@
-"""A moved, missing or damaged database file gives one clear line, and no new empty database."""
+"""A moved, missing or damaged database file gives one clear line, and no new empty database.
+
+So does a pooler in front of PostgreSQL.
+"""
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -11,6 +20,8 @@ from stormpetrel.storage.engine.connection import connect, sqlite_path
 from stormpetrel.storage.engine.database import Database
 from stormpetrel.storage.engine.migrate import require_current
 from stormpetrel.storage.engine.slots import take_slot
+from tests.parts import SYSTEM_PATH, require
+from tests.ports import reserved_ports
 from tests.storage.notes import add, ids_at, run
 
 
@@ -59,3 +70,50 @@ def test_a_damaged_file_is_to_be_restored(sqlite_url: str, damage: str) -> None:
     path.write_bytes(data)
     with pytest.raises(CorruptStore, match="restore the newest backup"):
         require_current(sqlite_url)
+
+
+@contextmanager
+def pooler(url: str, directory: Path, *settings: str) -> Iterator[str]:
+    """Yield the URL of a PgBouncer in front of the database at `url`, with a session for each transaction."""
+    require("pgbouncer")
+    program = shutil.which("pgbouncer", path=SYSTEM_PATH)
+    assert program is not None
+    at = urlsplit(url)
+    name = at.path.strip("/")
+    with reserved_ports(1) as (port,):
+        lines = (
+            f"[databases]\n{name} = host=127.0.0.1 port={at.port} user={at.username} password={at.password}",
+            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = any\nunix_socket_dir =",
+            "pool_mode = transaction",
+            *settings,
+        )
+        path = directory / "pgbouncer.ini"
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        # It refuses to run as root, and reads its configuration before it becomes another user.
+        user = ["-u", "nobody"] if os.geteuid() == 0 else []
+        process = subprocess.Popen([program, *user, path], stderr=subprocess.PIPE, text=True)
+        try:
+            assert process.stderr is not None
+            assert any("process up" in line for line in process.stderr)
+            yield f"postgresql://{at.username}@127.0.0.1:{port}/{name}"
+        finally:
+            process.terminate()
+            process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ((), "unsupported startup parameter: options"),
+        (("ignore_startup_parameters = options",), "does not keep the settings of a session"),
+    ],
+    ids=["as it is installed", "with the settings of a connection ignored"],
+)
+def test_a_pooler_that_gives_each_transaction_another_session_is_refused(
+    postgresql_url: str, tmp_path: Path, settings: tuple[str, ...], reason: str
+) -> None:
+    with pooler(postgresql_url, tmp_path, *settings) as url:
+        with pytest.raises(EnvironmentFailure, match=f"{reason}.*connect to PostgreSQL itself"):
+            connect(url)
+        with pytest.raises(EnvironmentFailure, match="connect to PostgreSQL itself"):
+            take_slot(url)
