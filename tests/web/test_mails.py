@@ -190,6 +190,7 @@ def test_a_place_that_sends_no_mails_says_so_where_one_is_asked_for(place, path)
     assert "does not send e-mail at the moment" in page
     assert "we sent an e-mail" not in page.lower()
     assert "we will e-mail" not in page.lower()
+    assert "check your inbox" not in page.lower()
 
 
 @pytest.mark.parametrize("path", ["/status/subscribe", "/status/subscribed"])
