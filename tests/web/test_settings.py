@@ -34,10 +34,11 @@ def test_the_address_of_the_settings_leads_to_their_first_page(place):
 
 def test_the_menu_marks_the_settings_on_each_of_their_pages(place):
     with closing(place.browser_session(place.person())) as browser:
-        pages = ("/settings/profile", "/settings/filters", "/")
-        first, inner, home = (unescape(browser.get(path).text) for path in pages)
+        pages = ("/settings/profile", "/settings/filters", "/auth/password", "/")
+        first, inner, password, home = (unescape(browser.get(path).text) for path in pages)
     assert '<a href="/settings/profile" aria-current="page">' in first
     assert '<a href="/settings/profile" aria-current="true">' in inner
+    assert '<a href="/settings/profile" aria-current="true">' in password
     assert '<a href="/settings/profile">' in home
 
 
@@ -51,7 +52,9 @@ def test_every_page_of_settings_has_the_menu_of_all_and_marks_itself(place):
         inner = {"/settings/filters/{id}", "/settings/blocked", "/settings/hidden_boosts"}
         assert {*addresses} == pages - inner | {"/auth/password"}
         for address in addresses:
-            found = menu.search(unescape(browser.get(address).text))[1]
+            page = unescape(browser.get(address).text)
+            assert "<h1>" in page[: menu.search(page).start()], address
+            found = menu.search(page)[1]
             assert re.findall('href="([^"]*)"', found) == addresses
             assert re.findall('href="([^"]*)" aria-current="page"', found) == [address]
 
