@@ -29,7 +29,7 @@ FIELDS = (
     (
         "for_not_followers",
         "People who do not follow you",
-        "Also those who follow you for less than three days.",
+        "Also those who began to follow you less than three days ago.",
     ),
     ("for_new_accounts", "New accounts", "Younger than 30 days, unless you follow them."),
     (
