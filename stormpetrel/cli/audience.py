@@ -109,7 +109,7 @@ def _print_rows(rows: list[AudienceRow], *, is_enabled: bool) -> None:
         ("PERIOD", "ALL", *(name.upper() for name in CHANNELS), "GROWTH", "GROWTH OVER A YEAR", ""),
         [
             (
-                row.period.name + ("…" if row.is_running else ""),
+                row.period.name + (" so far" if row.is_running else ""),
                 f"{row.visitors():,}",
                 *(f"{row.visitors(name):,}" for name in CHANNELS),
                 row.growth,

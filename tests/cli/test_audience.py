@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from datetime import UTC, datetime
 
 import pytest
 
@@ -47,6 +48,12 @@ def test_the_table_shows_visitors_growth_and_a_chart(counted):
     assert "known by   cookie 75%, account 25%" in lines
     assert "not visits 1,234 requests of programs" in lines
     assert "feeds      150 subscribers announced by feed services, not among the visitors" in lines
+
+
+def test_the_table_marks_a_period_that_is_not_over(run, place):
+    month = datetime.now(UTC).strftime("%Y-%m")
+    store_numbers(place, machine="a", numbers={month: NUMBERS["2026-09"]})
+    assert run("audience").out.splitlines()[1].startswith(f"{month} so far  ")
 
 
 def test_json_has_every_number(counted):
