@@ -376,6 +376,8 @@ def _rule(args: argparse.Namespace) -> int:
     else:
         said = f"{who.shown} is denied until {when(until_s)}"
     _tell(said, done)
+    if not args.undo:
+        print("Run the same command with --undo to remove the rule.")
     return 0
 
 

@@ -146,7 +146,7 @@ def test_an_unknown_subject_is_repeated_unless_it_may_be_a_secret(run, watch_of_
 def test_what_is_said_of_somebody_is_shown_by_why_and_can_be_taken_back(run, watch, nino):
     said = run("shield", "allow", "@Nino", "--for", "2h", "--reason", "the mayor").out
     assert said.startswith("@Nino is allowed until ")
-    assert said.endswith("(sent to 1 worker)\n")
+    assert said.endswith("(sent to 1 worker)\nRun the same command with --undo to remove the rule.\n")
     assert "allowed until" in run("shield", "why", nino).out
     assert "(the mayor)" in run("shield", "why", nino).out
     run("shield", "deny", nino, "--reason", "stolen")
