@@ -22,7 +22,7 @@ from stormpetrel.control.messages import Direct, Hello, Look, ReportMessage, Sta
 from stormpetrel.shield.reports import Directions, WorkerReport
 
 REPORT_EVERY_S = 1.0
-LEAST_PERIOD_S = 0.25
+LEAST_PERIOD_S = 0.5
 """A report covers at least this long, also after a late one: counts of a shorter time say little."""
 UNSENT_BYTES = 1024 * 1024
 """The connection to a watch is closed when this much waits unread."""

@@ -48,6 +48,8 @@ from stormpetrel.shield.marks import marks_of
 from stormpetrel.shield.paths import FEED, PathTable
 from stormpetrel.shield.prefixes import DAY_S, KNOWN_DAYS, prefix_of
 
+CENSUS_APART_S = 0.9
+"""A connection must be slow for longer than this. A report may follow sooner on one that was late."""
 MAX_CENSUS = 10_000
 """With more connections they are counted less often: each takes 0.4 µs."""
 MAX_AGENTS = 512
@@ -305,4 +307,4 @@ class EdgeEvidence:
                     name = "new"
             states[name] = states.get(name, 0) + 1
         self._slow, self._states = slow, states
-        self._census_s = at_s + total // MAX_CENSUS
+        self._census_s = at_s + max(CENSUS_APART_S, total // MAX_CENSUS)

@@ -136,6 +136,8 @@ def test_connections_are_counted_by_their_state() -> None:
         assert first["opened"] == 4
         # A connection is slow if it was slow at the last count already.
         assert first.get("slow_head") is None
+        # A report that follows at once on a late one counts no connections: none can have been slow for long.
+        assert {name for name, count in second.connections.items() if count} <= {"new", "idle"}
         place.call(lambda: setattr(worker.evidence, "_census_s", 0.0))
         again = taken(place).connections
         assert {name: again.get(name) for name in ("slow_head", "slow_body", "silent", "idle")} == {
