@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -185,6 +186,8 @@ class EdgeWorker:
         self._writer_wait_s = parts.writer_wait_s
         self.has_home = parts.has_home
         self._due_s = 0.0
+        # The CPU time of the loop's thread at the last tick.
+        self._thread_s = 0.0
         self._reported: Counter[str] = Counter()
         self._reported_from_cache = 0
         self._reported_repeated = 0
@@ -212,6 +215,7 @@ class EdgeWorker:
     def start_ticking(self) -> None:
         """Start the tick; `stop_ticking` ends it."""
         self._due_s = self.loop.time() + TICK_S
+        self._thread_s = time.thread_time()
         self._timer = self.loop.call_later(TICK_S, self._tick)
 
     def stop_ticking(self) -> None:
@@ -350,6 +354,8 @@ class EdgeWorker:
         lag_s, self._due_s = max(0.0, at_s - self._due_s), at_s + TICK_S
         self._set_clock()
         shield = self.shield
+        thread_s = time.thread_time()
+        self.gate.loop_s, self._thread_s = thread_s - self._thread_s, thread_s
         self.gate.used_s += self.step_clock.take()
         shield.turn(
             at_s=at_s,

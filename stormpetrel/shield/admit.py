@@ -87,6 +87,8 @@ class Gate:
         self.used_s = 0.0
         """The CPU time of all requests in this window. The worker adds it before `stress`, since `done` gets that
         of a request at its end, too late if it takes several windows. The gate itself adds fixed costs alone."""
+        self.loop_s = math.inf
+        """The CPU time of the event loop in this window, as the worker measured it."""
         self._turned_s = 0.0
         self._window_s = WINDOW_S
         self._expired_s = -1.0
@@ -236,6 +238,7 @@ class Gate:
                 lag_s=lag_s,
                 used_s=used_s,
                 passed_s=self._window_s,
+                loop_s=self.loop_s,
                 known_wait=any(queue.waiting_in(lane) for lane in range(K3_NEAR)),
             )
         if is_stressed:

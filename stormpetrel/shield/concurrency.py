@@ -7,6 +7,8 @@ together used a tenth of a processor, while members waited for a slot until they
 
 from __future__ import annotations
 
+import math
+
 from stormpetrel.shield.allowance import LATE_S
 
 MOST = 32
@@ -14,13 +16,17 @@ MOST = 32
 BUSY = 0.35
 """When running requests use more than this share of a processor, they make the loop late themselves: none of them
 would be finished sooner if more ran at the same time."""
+MOSTLY = 0.7
+"""The same if they use more than this part of the CPU time of the loop: beside other programs a worker may get less
+than BUSY of a processor, and spend all of it on requests."""
 
 
 class Concurrency:
     """The slots of a worker: `base` for all classes, and the others, up to `slots`, for known clients (above K3).
 
     Call `turn` in each window. The slots double after a window with a late loop in which known clients waited. They
-    halve after a window in which running requests were BUSY, and when three quarters of the slots are free.
+    halve after a window in which running requests were BUSY or MOSTLY what the loop did, and when three quarters of
+    the slots are free.
     """
 
     __slots__ = ("base", "known", "running", "slots")
@@ -45,12 +51,14 @@ class Concurrency:
         self.running -= 1
         self.known -= is_known
 
-    def turn(self, *, lag_s: float, used_s: float, passed_s: float, known_wait: bool) -> None:
+    def turn(
+        self, *, lag_s: float, used_s: float, passed_s: float, known_wait: bool, loop_s: float = math.inf
+    ) -> None:
         """End a window of `passed_s`. `lag_s`: how late the loop is; `used_s`: the CPU time of running requests.
 
-        `known_wait`: a known client waits for a slot.
+        `known_wait`: a known client waits for a slot. `loop_s`: the CPU time of the loop, if it is measured.
         """
-        if used_s > BUSY * passed_s or self.running * 4 <= self.slots:
+        if used_s > min(BUSY * passed_s, MOSTLY * loop_s) or self.running * 4 <= self.slots:
             self.slots = max(self.base, self.slots // 2)
         elif known_wait and lag_s > LATE_S:
             self.slots = max(self.base, min(MOST, self.slots * 2))

@@ -67,6 +67,14 @@ def test_slots_halve_down_to_the_configured_number(is_busy: bool) -> None:
     assert seen == [16, 8, 4, 4, 4]
 
 
+def test_a_worker_that_gets_little_of_a_processor_gives_no_more_slots_if_requests_use_most_of_it() -> None:
+    slots = filled()
+    for used_s, expected in ((0.006, 8), (0.008, 4), (0.008, 4)):
+        slots.turn(lag_s=LATE, used_s=used_s, passed_s=0.1, known_wait=True, loop_s=0.01)
+        fill(slots)
+        assert slots.slots == expected
+
+
 def test_a_configured_number_above_the_most_stays() -> None:
     slots = filled(100)
     slots.turn(lag_s=LATE, used_s=0.0, passed_s=0.1, known_wait=True)
