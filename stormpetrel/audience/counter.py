@@ -86,11 +86,23 @@ class VisitorCounter:
     same for requests that were found to be a program's.
     """
 
-    __slots__ = ("_announced", "_apart", "_ended", "_people", "_periods", "_running", "memo", "programs")
+    __slots__ = (
+        "_announced",
+        "_apart",
+        "_ended",
+        "_people",
+        "_periods",
+        "_running",
+        "is_counting",
+        "memo",
+        "programs",
+    )
 
     def __init__(self) -> None:
         self.memo = array("q", bytes(8 * MEMO))
         self.programs = array("q", bytes(8 * MEMO))
+        self.is_counting = False
+        """Whether a period runs. Without one no sighting is remembered: a person would count with each request."""
         self._periods: dict[str, _CountedPeriod] = {}
         self._running: list[_CountedPeriod] = []
         self._ended: list[_CountedPeriod] = []
@@ -114,7 +126,7 @@ class VisitorCounter:
             return False
         for one in [one for one in self._periods.values() if one.period.until_s <= at_s]:
             self._ended.append(self._periods.pop(one.period.name))
-        self._running = running
+        self._running, self.is_counting = running, bool(running)
         # Visitors of the day before are counted again today; the memos must not outlive the key.
         self.memo[:] = array("q", bytes(8 * MEMO))
         self.programs[:] = array("q", bytes(8 * MEMO))
@@ -148,7 +160,12 @@ class VisitorCounter:
                     one.has_news[sketch] = True
 
     def count_person(self, known_by: str, landing: str = "", referrer: str = "") -> None:
-        """Add a person to the plain counts. `known_by`: account, cookie, address or phone. The others are classes."""
+        """Add a person to the plain counts. `known_by`: account, cookie, address or phone. The others are classes.
+
+        Do nothing while no period runs.
+        """
+        if not self.is_counting:
+            return
         # One count of all three together: three would take a tenth of a new visitor's time.
         person = known_by, landing, referrer
         self._people[person] = self._people.get(person, 0) + 1

@@ -115,7 +115,7 @@ class VisitorReader:
         epoch_s: float,
         login: VisitorLogin = NO_LOGIN,
     ) -> list[int] | None:
-        """Count the visitor of a request, once a day.
+        """Count the visitor of a request, once a day; nothing before the watch has sent the day's key.
 
         Return None for a person; for a request that is counted apart, the count, in which each repetition of the
         same request adds 1. `address`: the client's, for IPv6 its /64. `epoch_s`: now, since 1970.
@@ -141,6 +141,8 @@ class VisitorReader:
                 apart = self._counter.apart(PROGRAMS)
                 apart[0] += 1
                 return apart
+        if not self._counter.is_counting:
+            return None
         visitor = self._read(headers, path, channel, epoch_s=epoch_s, login=login)
         if visitor is None:
             return None

@@ -85,6 +85,7 @@ def test_nothing_is_counted_or_remembered_before_a_period_begins():
     counter.add(b"account 1", (WEB,))
     counter.remember(12_345)
     assert not counter.has_seen(12_345)
+    counter.count_person("account")
     assert not counter.take()
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stormpetrel.audience.counter import VisitorCounter
-from stormpetrel.audience.visitor import HEADERS, see_text
+from stormpetrel.audience.visitor import HEADERS, VisitorReader, see_text
 from tests.audience.crowd import (
     API,
     FEED,
@@ -204,6 +204,14 @@ def test_no_header_and_no_path_breaks_the_counting(headers, path, facts, address
 
 
 FUZZED = Place()
+
+
+def test_before_the_watch_sends_the_key_of_the_day_no_request_counts_a_person():
+    counter = VisitorCounter()
+    reader = VisitorReader(counter, secret=b"a secret", own_host=HOST.encode(), paths={b"/": PAGE})
+    for _ in range(3):
+        reader.see({b"user-agent": FIREFOX}, b"/", "198.51.100.1", epoch_s=NOON_S)
+    assert not counter.take()
 
 
 def test_a_text_counts_its_account_or_else_its_phone():
