@@ -182,7 +182,7 @@ class Request:
 
     def query(self, kind: type[S]) -> S:
         """Return the query string as `kind`. Raise Invalid for a value of the wrong type."""
-        return struct(kind, list(self.query_pairs))
+        return struct(kind, self.query_pairs)
 
     async def input(self, kind: type[S]) -> S:
         """Return query string and body together as `kind`; the body takes precedence.

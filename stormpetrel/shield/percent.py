@@ -75,7 +75,7 @@ def pairs(text: bytes, *, most: int, names: Container[bytes] | None = None) -> l
             if b"%" in name:
                 name = _decoded(name)
             if names is None or name.partition(b"[")[0] in names:
-                found.append((name, _decoded(value)))
+                found.append((name, _decoded(value) if b"%" in value else value))
     return found
 
 
@@ -100,9 +100,7 @@ def _mended(text: bytes) -> bytes:
 
 
 def _decoded(text: bytes) -> bytes:
-    """Return a text without broken escapes decoded."""
-    if b"%" not in text:
-        return text
+    """Return a text that has escapes, and no broken ones, decoded."""
     # Quoted-printable is the same encoding with another sign, and the standard library decodes it in C. Every
     # equals sign is followed by two digits here, so its rules for line ends and broken escapes do not apply.
     return a2b_qp(text.replace(b"=", b"=3D").replace(b"%", b"="))
