@@ -47,8 +47,17 @@ class StepClock:
     def used(self, began_s: float) -> float:
         """Return the CPU time, in seconds, of the step that began at `began_s`; only for the latest step."""
         wall_s = _wall_s() - began_s
-        if wall_s <= SHORT_S:
-            return wall_s
+        return wall_s if wall_s <= SHORT_S else self._used_s(wall_s)
+
+    def end(self, began_s: float) -> float:
+        """End the latest step, which began at `began_s`: return its CPU time in seconds, and add it to the total."""
+        # As `used`, without another call: this is done for each step of each request.
+        wall_s = _wall_s() - began_s
+        used_s = wall_s if wall_s <= SHORT_S else self._used_s(wall_s)
+        self.total_s += used_s
+        return used_s
+
+    def _used_s(self, wall_s: float) -> float:
         return min(wall_s, _thread_s() - self._read_thread_s)
 
     def take(self) -> float:
@@ -87,7 +96,8 @@ class CpuMeter(Coroutine[Any, Any, None]):
         try:
             return self._inner.send(value)
         finally:
-            self._end_step(began_s)
+            self._done_s += self._clock.end(began_s)
+            self._step_s = None
 
     def throw(self, *args: Any) -> Any:
         """Run one step that begins with an exception."""
@@ -95,14 +105,8 @@ class CpuMeter(Coroutine[Any, Any, None]):
         try:
             return self._inner.throw(*args)
         finally:
-            self._end_step(began_s)
-
-    def _end_step(self, began_s: float) -> None:
-        clock = self._clock
-        used_s = clock.used(began_s)
-        self._done_s += used_s
-        clock.total_s += used_s
-        self._step_s = None
+            self._done_s += self._clock.end(began_s)
+            self._step_s = None
 
     def close(self) -> None:
         """End the coroutine early."""

@@ -336,7 +336,7 @@ class EdgeWorker:
     def done(self, ticket: Ticket, cpu_s: float) -> None:
         """Take back the slot that a request holds."""
         self.shield.done(ticket, cpu_s)
-        if len(self.gate.queue):
+        if self.gate.queue.count:
             self.settle()
 
     def settle(self) -> None:

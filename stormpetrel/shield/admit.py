@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from stormpetrel.shield.allowance import DemotedAllowance, StrangersAllowance
+from stormpetrel.shield.allowance import NO_LIMIT_S, DemotedAllowance, StrangersAllowance
 from stormpetrel.shield.answer import MAX_RETRY_AFTER_S, RateLimit, Refused, RetryTracker, retry_after_s
 from stormpetrel.shield.ceilings import Ceiling
 from stormpetrel.shield.classify import K3_NEAR, K4, LANES
@@ -89,6 +89,8 @@ class Gate:
         of a request at its end, too late if it takes several windows. The gate itself adds fixed costs alone."""
         self.loop_s = math.inf
         """The CPU time of the event loop in this window, as the worker measured it."""
+        # True while a class may get less than all slots, and all CPU time: `stress` decides it.
+        self._is_limiting = False
         self._turned_s = 0.0
         self._window_s = WINDOW_S
         self._expired_s = -1.0
@@ -123,12 +125,13 @@ class Gate:
     def ask(self, ticket: Ticket, at_s: float) -> str:
         """Set the ticket's state to RUNNING or WAITING and return "", or to GONE and return the reason."""
         is_known = ticket.lane < K3_NEAR
+        concurrency = self.concurrency
         if (
             not self.queue.count
-            and self.concurrency.has_slot(is_known=is_known)
-            and (is_known or self._open_lanes() > ticket.lane)
+            and concurrency.running < concurrency.slots
+            and (is_known or not self._is_limiting or self._open_lanes() > ticket.lane)
         ):
-            self.concurrency.start(is_known=is_known)
+            concurrency.start(is_known=is_known)
             ticket.state = RUNNING
             self.overload.least[ticket.lane] = 0.0
             return ""
@@ -142,13 +145,12 @@ class Gate:
     def next(self, at_s: float) -> Ticket | None:
         """Return the next ticket to run; None if no slot is free or no ticket waits."""
         concurrency = self.concurrency
-        if not self.queue.count or not concurrency.has_slot(is_known=True):
+        if not self.queue.count or concurrency.running >= concurrency.slots:
             return None
         # A deadline is later than its ticket's arrival, so one check per moment finds all expired tickets.
         if at_s != self._expired_s:
             self._expire(at_s)
-        lanes = self._open_lanes() if concurrency.has_slot(is_known=False) else K3_NEAR
-        ticket = self.queue.take(at_s, lanes)
+        ticket = self.queue.take(at_s, self._open_lanes() if self._is_limiting else None)
         if ticket is not None:
             concurrency.start(is_known=ticket.lane < K3_NEAR)
             ticket.state = RUNNING
@@ -169,25 +171,28 @@ class Gate:
         self._done += 1
         cost_s = ticket.fixed_cost_s + cpu_s
         self.used_s += ticket.fixed_cost_s
-        self._spend(ticket, cost_s)
+        if ticket.lane >= K3_NEAR:
+            self._spend(ticket.lane, cost_s)
+        self.queue.charge(ticket, cost_s)
         # A later charge must not subtract the estimate again: this one already did.
         ticket.entered_s = -1.0
         return cost_s
 
     def charge(self, ticket: Ticket, cpu_s: float) -> None:
         """Charge CPU time that a ticket used after it gave its slot back."""
-        self._spend(ticket, cpu_s)
-
-    def _spend(self, ticket: Ticket, cost_s: float) -> None:
         if ticket.lane >= K3_NEAR:
-            self.strangers.spend(cost_s)
-            if ticket.lane == K4:
-                self.demoted.left_s -= cost_s
-        self.queue.charge(ticket, cost_s)
+            self._spend(ticket.lane, cpu_s)
+        self.queue.charge(ticket, cpu_s)
+
+    def _spend(self, lane: int, cost_s: float) -> None:
+        """Take what a stranger used off the allowances."""
+        self.strangers.spend(cost_s)
+        if lane == K4:
+            self.demoted.left_s -= cost_s
 
     def _open_lanes(self) -> int:
-        """Return how many of the classes, from the first on, have CPU time left in this window."""
-        if self.strangers.left_s <= 0.0:
+        """Return how many of the classes, from the first on, have a slot and CPU time left in this window."""
+        if self.strangers.left_s <= 0.0 or not self.concurrency.has_slot(is_known=False):
             return K3_NEAR
         return K4 if self.demoted.left_s <= 0.0 else len(LANES)
 
@@ -245,6 +250,12 @@ class Gate:
             self.strangers.turn(lag_s=lag_s, passed_s=self._window_s)
         else:
             self.strangers.lift()
+        concurrency = self.concurrency
+        self._is_limiting = (
+            concurrency.slots > concurrency.base
+            or self.strangers.left_s != NO_LIMIT_S
+            or self.demoted.left_s != NO_LIMIT_S
+        )
 
     def denial_s(self, identity: Identity, at_s: float) -> int:
         """Return the Retry-After of a denied identity, longer each time, and remember it."""

@@ -71,9 +71,9 @@ class Counters:
             counts[key] += 1
         else:
             self._begin(key)
-        if self.held and outcome in _SERVED:
+        if self.held.count and outcome in _SERVED:
             self.held.served(ticket.identity, ticket.channel)
-        if ticket.channel == FEEDS and self.held_readers and outcome in _SERVED:
+        if self.held_readers.count and outcome in _SERVED:
             self.held_readers.served(ticket.identity, ticket.channel)
 
     def asked_to_wait(self, ticket: Ticket, refused: Refused, *, at_s: float) -> None:

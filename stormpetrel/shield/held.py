@@ -22,15 +22,13 @@ Their number is then an estimate within some 10 %."""
 class HeldClients:
     """The clients of one worker, each in one of its channels until its Retry-After is over, or it is served."""
 
-    __slots__ = ("_channels", "_count")
+    __slots__ = ("_channels", "count")
 
     def __init__(self) -> None:
         # By channel and client: until when it waits, and its hash.
         self._channels: dict[str, dict[Identity, tuple[float, int]]] = {}
-        self._count = 0
-
-    def __bool__(self) -> bool:
-        return bool(self._count)
+        self.count = 0
+        """How many clients wait."""
 
     def asked_to_wait(self, identity: Identity, channel: str, *, until_s: float) -> None:
         """Note that the client was refused."""
@@ -38,15 +36,15 @@ class HeldClients:
         before = clients.get(identity)
         if before is not None:
             clients[identity] = until_s, before[1]
-        elif self._count < MAX_HELD:
-            self._count += 1
+        elif self.count < MAX_HELD:
+            self.count += 1
             clients[identity] = until_s, _hash(identity)
 
     def served(self, identity: Identity, channel: str) -> None:
         """Note that the client was served."""
         clients = self._channels.get(channel)
         if clients and clients.pop(identity, None) is not None:
-            self._count -= 1
+            self.count -= 1
 
     def samples(self, *, at_s: float) -> dict[str, HeldSample]:
         """Return a sample of those that wait, by channel."""
@@ -54,7 +52,7 @@ class HeldClients:
             over = [identity for identity, (until_s, _) in clients.items() if until_s <= at_s]
             for identity in over:
                 del clients[identity]
-            self._count -= len(over)
+            self.count -= len(over)
             if not clients:
                 del self._channels[channel]
         return {channel: _sample(clients.values()) for channel, clients in self._channels.items()}

@@ -35,7 +35,7 @@ def test_a_worker_counts_a_client_once_in_each_channel_until_it_is_served_or_may
     assert number_held(held) == 1
     assert set(held.samples(at_s=30.0)) == {"apps"}
     assert held.samples(at_s=60.0) == {}
-    assert not held
+    assert not held.count
 
 
 @pytest.mark.parametrize("others", [0, 3_000, MAX_HELD])
