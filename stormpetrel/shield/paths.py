@@ -97,8 +97,8 @@ def is_deep(query: bytes) -> bool:
     """Return True if the query asks for a page after the first."""
     if b"=" not in query:
         return False
-    # 8 KB of "a=1&" take 15 µs; a regular expression took 62. A loop takes half of what `any` does for a short query.
-    for name in _DEEP if b"_id=" not in query else _DEEP + _DEEP_IDS:
+    # 8 KB of "a=1&" take 15 µs; a regular expression took 62.
+    for name in _DEEP if b"_id=" not in query else _DEEP + _DEEP_IDS:  # noqa: SIM110 - `any` takes 1.4 times as long
         if name in query:
             return True
     return False
