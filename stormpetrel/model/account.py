@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
 import idna
+import msgspec
 
 from stormpetrel.errors import BLANK, too_long
 from stormpetrel.model.characters import trimmed
@@ -66,16 +66,14 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """One line of the table on a profile."""
 
     name: str
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(msgspec.Struct, frozen=True):
     """An account as others see it.
 
     `note` and field values are plain text as written; `named`: usernames that they mention. `indexable`:
@@ -113,8 +111,7 @@ class Account:
         return self.display_name or self.username
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(msgspec.Struct, frozen=True):
     """The private side of an account, used to sign in. Never shown to others."""
 
     account_id: int
@@ -138,8 +135,7 @@ class User:
         return not self.email.endswith(PLACEHOLDER)
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileChange:
+class ProfileChange(msgspec.Struct, frozen=True):
     """The changes of a profile; None leaves a value as it is."""
 
     display_name: str | None = None

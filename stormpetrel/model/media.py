@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 MAX_DESCRIPTION = 1500
 MAX_PER_POST = 4
@@ -29,8 +30,7 @@ class MediaState(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(msgspec.Struct, frozen=True):
     """The decoder's result for an upload. Sizes are in pixels; an empty key means that there is no file.
 
     `frame_rate` is as ffprobe writes it ("30/1"); `bit_rate` in bits per second.
@@ -49,8 +49,7 @@ class Decoded:
     blurhash: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
+class Media(msgspec.Struct, frozen=True):
     """An attachment as stored. `focus` is (x, y) in thousandths, -1000 to 1000, up is positive."""
 
     id: int
@@ -63,8 +62,7 @@ class Media:
     created_at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class MediaWords:
+class MediaWords(msgspec.Struct, frozen=True):
     """An edit's changes to an attachment of its post; None leaves a value. `focus` is "x,y" as typed."""
 
     media_id: int

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from stormpetrel.model.ids import first_id_at, parse_id
 
@@ -28,8 +29,7 @@ class Kind(StrEnum):
     UPDATE = "update"
 
 
-@dataclass(frozen=True, slots=True)
-class Notification:
+class Notification(msgspec.Struct, frozen=True):
     """One notification of one account. `post_id` is the post it is about, if any."""
 
     id: int
@@ -50,8 +50,7 @@ begins at the first one.)
 UNGROUPED = "ungrouped"
 
 
-@dataclass(frozen=True, slots=True)
-class GroupKey:
+class GroupKey(msgspec.Struct, frozen=True):
     """A group of notifications: of a kind, about a post (0: about none), in one span of GROUP_MS."""
 
     kind: Kind
@@ -103,8 +102,7 @@ SPAN_DIGITS = 6
 """Digits of a span's number: enough for the next 1,300 years."""
 
 
-@dataclass(frozen=True, slots=True)
-class NotificationGroup:
+class NotificationGroup(msgspec.Struct, frozen=True):
     """A group of notifications, counting those that were read.
 
     `newest` is the newest of them; `account_ids` are some of the accounts that caused them, the latest first.
@@ -117,8 +115,7 @@ class NotificationGroup:
     account_ids: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Marker:
+class Marker(msgspec.Struct, frozen=True):
     """How far a reader has read a timeline (`home` or `notifications`)."""
 
     timeline: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 MIN_OPTIONS = 2
 MAX_OPTIONS = 4
@@ -13,16 +14,14 @@ MAX_DURATION_S = 2_629_746
 """A month as in Mastodon: the twelfth part of a mean year."""
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(msgspec.Struct, frozen=True):
     """One answer, and how often it was chosen."""
 
     title: str
     votes_count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Poll:
+class Poll(msgspec.Struct, frozen=True):
     """The poll of a post; its id is the post's. `hide_totals`: the results are hidden until it ends."""
 
     post_id: int
@@ -47,8 +46,7 @@ class Poll:
         return not self.hide_totals or self.is_over(now_ms)
 
 
-@dataclass(frozen=True, slots=True)
-class PollDraft:
+class PollDraft(msgspec.Struct, frozen=True):
     """A poll to add to a post."""
 
     options: tuple[str, ...]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import IntEnum
+
+import msgspec
+from msgspec.structs import replace
 
 from stormpetrel.model.media import Media
 from stormpetrel.model.poll import Poll, PollDraft
@@ -22,16 +24,14 @@ class Visibility(IntEnum):
     DIRECT = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Mention:
+class Mention(msgspec.Struct, frozen=True):
     """An account mentioned in a post."""
 
     account_id: int
     username: str
 
 
-@dataclass(frozen=True, slots=True)
-class Post:
+class Post(msgspec.Struct, frozen=True):
     """A post as stored. For a boost only `id`, `author_id`, `boost_of_id`, `visibility` and the time are set.
 
     `text` is as written; `application` is (name, website) of the app that it was posted with, if any.
@@ -61,8 +61,7 @@ class Post:
     poll: Poll | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True):
     """A post to create; `rules.posts.create_post` checks it. None: the author's default.
 
     `allowed_mentions`: the accounts that the text may mention; None for all.
@@ -80,8 +79,7 @@ class Draft:
     allowed_mentions: tuple[int, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Scheduled:
+class Scheduled(msgspec.Struct, frozen=True):
     """A draft to post later."""
 
     id: int
@@ -90,8 +88,7 @@ class Scheduled:
     due_at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(msgspec.Struct, frozen=True):
     """A post as it was, or is, between two edits. `poll_options`: titles, none without a poll.
 
     `media`: (id, description) of its attachments.
@@ -117,8 +114,7 @@ class Version:
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class Flags:
+class Flags(msgspec.Struct, frozen=True):
     """The state of a post for one reader. `votes`: the reader's votes in its poll, bit n for option n.
 
     `muted`: the reader muted its thread. `pinned` is used for the reader's own posts only.
@@ -135,8 +131,7 @@ class Flags:
 NO_FLAGS = Flags()
 
 
-@dataclass(frozen=True, slots=True)
-class Thread:
+class Thread(msgspec.Struct, frozen=True):
     """Ids around a post: ancestors oldest first; descendants in reading order (a reply after its parent)."""
 
     ancestor_ids: tuple[int, ...]

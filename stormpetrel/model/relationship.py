@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Relationship:
+class Relationship(msgspec.Struct, frozen=True):
     """The relationship between a reader and `account_id` (the target), as the reader sees it.
 
     `languages`: only posts in these are shown, empty for all. `muting_until_ms` 0: no expiry. `note`: the

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from stormpetrel.errors import Invalid, UnexpectedMentions
 from stormpetrel.model import text as texts
@@ -22,8 +24,7 @@ IDEMPOTENCY_MS = 3_600_000
 MAX_IDEMPOTENCY_KEY = 255
 
 
-@dataclass(frozen=True, slots=True)
-class Created:
+class Created(msgspec.Struct, frozen=True):
     """A new post with its author, who has it counted; or only the id of the post created before with the same key."""
 
     post_id: int

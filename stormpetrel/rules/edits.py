@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from stormpetrel.errors import Forbidden, Invalid, NotFound
 from stormpetrel.model.event import PostChanged, PostEdited

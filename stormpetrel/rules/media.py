@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
+
+import msgspec
 
 from stormpetrel.errors import Busy, Invalid, NotFound, TooMany
 from stormpetrel.model import text as texts
@@ -254,7 +255,7 @@ def describe_attached(
                 f"Validation failed: Media {new.media_id} not found", fields={"media_attributes": "not found"}
             )
         description, focus = checked_description(new.description), checked_focus(new.focus)
-        after[old.id] = dataclasses.replace(
+        after[old.id] = msgspec.structs.replace(
             old,
             description=old.description if description is None else description,
             focus=old.focus if focus is None else focus,

@@ -6,7 +6,8 @@ This is the only place that decides the length of a post, who is addressed, and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from stormpetrel.errors import Forbidden, Invalid, NotFound
 from stormpetrel.model.account import AccountState, is_hidden

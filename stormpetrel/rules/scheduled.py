@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from stormpetrel.errors import Forbidden, Invalid, NotFound
 from stormpetrel.model.account import AccountState

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from stormpetrel.clock import DAY_MS
 from stormpetrel.model.account import Account, AccountState, Field, ProfileChange, Role, User
@@ -126,8 +127,7 @@ _COUNT_SOME = sql(
 _COUNT_ACTIVE = sql("SELECT count(*) FROM accounts WHERE state = 'active' AND last_post_day > :since_day")
 
 
-@dataclass(frozen=True, slots=True)
-class Author:
+class Author(msgspec.Struct, frozen=True):
     """The author of a new post. `answered` is (post, time in ms) if the idempotency key was used before;
     `application` is (name, website); `has_subscribers`: some followers or phones want each post."""
 

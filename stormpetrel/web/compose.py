@@ -235,7 +235,7 @@ async def send(request: Request) -> Response:
         descriptions=tuple(fields.get(f"description_{number}", "") for number in range(MAX_PER_POST)),
     )
     try:
-        with_files = dataclasses.replace(draft, media_ids=await _uploaded(request, fields))
+        with_files = msgspec.structs.replace(draft, media_ids=await _uploaded(request, fields))
         created = await request.site.database.write(
             post_rules.create_post,
             author_id=request.account_id,

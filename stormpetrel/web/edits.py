@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 from minijinja import Markup
 
 from stormpetrel.errors import NotFound, Refusal
@@ -99,7 +100,7 @@ def save_own(
         author_id=account_id,
         post_id=post_id,
         # The rule needs the media: a post without text is allowed only if it has an image.
-        draft=dataclasses.replace(draft, media_ids=tuple(one.id for one in old.media)),
+        draft=msgspec.structs.replace(draft, media_ids=tuple(one.id for one in old.media)),
         media_words=[MediaWords(one.id, descriptions[one.id]) for one in old.media if one.id in descriptions],
         max_characters=max_characters,
         domain=domain,

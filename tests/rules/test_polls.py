@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from stormpetrel.courier.deliveries import DELIVERIES
 from stormpetrel.errors import Invalid, NotFound, Refusal

@@ -4,9 +4,9 @@ ids.
 
 from __future__ import annotations
 
-import dataclasses
 import xml.etree.ElementTree as ET
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,7 +84,7 @@ def test_an_empty_feed_is_as_old_as_what_it_is_of():
 
 
 def test_of_a_warned_post_the_feed_has_the_warning_only():
-    warned = dataclasses.replace(SAID, spoiler_text="spiders & such", text="eight legs")
+    warned = msgspec.structs.replace(SAID, spoiler_text="spiders & such", text="eight legs")
     text = document(warned).decode()
     assert "spiders" in text
     assert "eight legs" not in text
@@ -93,17 +93,18 @@ def test_of_a_warned_post_the_feed_has_the_warning_only():
 
 def test_a_thread_of_ones_own_is_told_and_an_answer_to_others_is_not():
     thread = "{http://purl.org/syndication/thread/1.0}in-reply-to"
-    own = entry_of(dataclasses.replace(SAID, in_reply_to_id=70, in_reply_to_account_id=5))
+    own = entry_of(msgspec.structs.replace(SAID, in_reply_to_id=70, in_reply_to_account_id=5))
     assert own.find(thread).get("ref") == f"{BASE}/@Ann/70"
     assert (
-        entry_of(dataclasses.replace(SAID, in_reply_to_id=70, in_reply_to_account_id=6)).find(thread) is None
+        entry_of(msgspec.structs.replace(SAID, in_reply_to_id=70, in_reply_to_account_id=6)).find(thread)
+        is None
     )
 
 
 @given(st.text(max_size=300), st.text(max_size=100), st.text(max_size=30))
 def test_whatever_people_write_gives_a_valid_feed(said, warning, name):
-    post = dataclasses.replace(SAID, text=clean(said), spoiler_text=clean(warning))
-    author = dataclasses.replace(ANN, display_name=clean(name))
+    post = msgspec.structs.replace(SAID, text=clean(said), spoiler_text=clean(warning))
+    author = msgspec.structs.replace(ANN, display_name=clean(name))
     made = render(Feed((post,), {5: author}, author), HEADING, base_url=BASE)
     assert problems(made) == []
 
