@@ -46,7 +46,8 @@ _IDLE_JOINERS = pattern(
 _OTHER_INVISIBLE = pattern(r"[\p{DI}--[\u200c\u200d]]")
 
 MAX_TAG_CHARACTERS = 100
-MAX_RECENT_CHARACTERS = 1_000
+MAX_RECENT = 256
+MAX_RECENT_CHARACTERS = 500
 """The parts of a longer text are found anew each time: such a text may have hundreds."""
 
 
@@ -88,7 +89,7 @@ def parts(text: str) -> Sequence[Part]:
     return _recent_parts(text) if len(text) <= MAX_RECENT_CHARACTERS else tuple(_find_parts(text))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=MAX_RECENT)
 def _recent_parts(text: str) -> tuple[Part, ...]:
     return tuple(_find_parts(text))
 

@@ -318,7 +318,7 @@ def status(post: Post, *, author: str, base_url: str) -> Status:
         in_reply_to_account_id=maybe_id(post.in_reply_to_account_id),
         sensitive=post.sensitive,
         spoiler_text=post.spoiler_text,
-        visibility=VISIBILITY_NAMES[Visibility(post.visibility)],
+        visibility=VISIBILITY_NAMES[post.visibility],
         language=post.language or None,
         uri=url,
         url=url,
