@@ -195,24 +195,24 @@ class Community:
             kept: one for kept, one in self.said.items() if kept != post_id and one.boosted != post_id
         }
 
-    def follow(self, who: int, whom: int, boosts: bool) -> None:
-        follow(self.store, self.people[who], self.people[whom], show_boosts=boosts)
-        self.follows[self.people[who], self.people[whom]] = boosts
+    def follow(self, who: int, target: int, boosts: bool) -> None:
+        follow(self.store, self.people[who], self.people[target], show_boosts=boosts)
+        self.follows[self.people[who], self.people[target]] = boosts
 
-    def unfollow(self, who: int, whom: int) -> None:
-        pair = self.people[who], self.people[whom]
+    def unfollow(self, who: int, target: int) -> None:
+        pair = self.people[who], self.people[target]
         self.store.do(
             relationships.unfollow, follower_id=pair[0], followed_id=pair[1], now_ms=self.store.now_ms
         )
         self._part(*pair)
 
-    def _part(self, who: int, whom: int) -> None:
-        self.follows.pop((who, whom), None)
-        self.languages.pop((who, whom), None)
-        if who != whom:
+    def _part(self, who: int, target: int) -> None:
+        self.follows.pop((who, target), None)
+        self.languages.pop((who, target), None)
+        if who != target:
             for list_id, (owner, _) in self.lists.items():
                 if owner == who:
-                    self.listed[list_id].discard(whom)
+                    self.listed[list_id].discard(target)
 
     def tag(self, name: str) -> str:
         """Return a hashtag used only by this community. Other communities may share the store."""
@@ -230,8 +230,8 @@ class Community:
         self.store.do(followed_tags.unfollow_tag, account_id=self.people[who], name=tag)
         self.tags.discard((self.people[who], tag))
 
-    def list(self, who: int, whom: int, exclusive: bool) -> None:
-        owner, member = self.people[who], self.people[whom]
+    def list(self, who: int, target: int, exclusive: bool) -> None:
+        owner, member = self.people[who], self.people[target]
         if owner != member and (owner, member) not in self.follows:
             raise NotFound
         made = self.store.do(
@@ -245,7 +245,7 @@ class Community:
         self.lists[made.id] = owner, exclusive
         self.listed[made.id] = {member}
 
-    def unlist(self, who: int, whom: int) -> None:
+    def unlist(self, who: int, target: int) -> None:
         """Remove an account from all lists of the owner, one by one."""
         for list_id, (owner, _) in self.lists.items():
             if owner == self.people[who]:
@@ -253,31 +253,31 @@ class Community:
                     lists.remove_members,
                     account_id=owner,
                     list_id=list_id,
-                    member_ids=[self.people[whom]],
+                    member_ids=[self.people[target]],
                 )
-                self.listed[list_id].discard(self.people[whom])
+                self.listed[list_id].discard(self.people[target])
 
-    def understand(self, who: int, whom: int, languages: tuple[str, ...]) -> None:
-        pair = self.people[who], self.people[whom]
+    def understand(self, who: int, target: int, languages: tuple[str, ...]) -> None:
+        pair = self.people[who], self.people[target]
         if pair not in self.follows:
             raise NotFound
         follow(self.store, *pair, languages=languages)
         self.languages[pair] = languages
 
-    def block(self, who: int, whom: int) -> None:
-        pair = self.people[who], self.people[whom]
+    def block(self, who: int, target: int) -> None:
+        pair = self.people[who], self.people[target]
         block(self.store, *pair)
         self.blocks.add(pair)
         self._part(*pair)
         self._part(*pair[::-1])
 
-    def unblock(self, who: int, whom: int) -> None:
-        pair = self.people[who], self.people[whom]
+    def unblock(self, who: int, target: int) -> None:
+        pair = self.people[who], self.people[target]
         self.store.do(relationships.unblock, account_id=pair[0], target_id=pair[1], now_ms=self.store.now_ms)
         self.blocks.discard(pair)
 
-    def mute(self, who: int, whom: int, duration_s: int) -> None:
-        pair = self.people[who], self.people[whom]
+    def mute(self, who: int, target: int, duration_s: int) -> None:
+        pair = self.people[who], self.people[target]
         mute(self.store, *pair, duration_s=duration_s)
         self.mutes[pair] = self.store.now_ms + duration_s * 1000 if duration_s else MAX_ID
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -13,6 +13,7 @@ from stormpetrel.model.ids import IdMaker
 from stormpetrel.model.post import Draft, Visibility
 from stormpetrel.rules import accounts, posts
 from stormpetrel.storage.engine.connection import Connection, connect, transaction
+from stormpetrel.storage.engine.statement import Statement
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -76,6 +77,17 @@ class Store:
             domain="here.example",
             now_ms=self.now_ms,
         ).post_id
+
+    def plan(self, statement: Statement, *, without: Sequence[str] = (), **values: Any) -> list[str]:
+        """Return the steps of a query's plan. `without`: ways that PostgreSQL avoids if it can ("sort"): it reads
+        small tables otherwise than large ones.
+        """
+        raw = self.connection.raw
+        if self.connection.dialect == "sqlite":
+            return [row[3] for row in raw.execute(f"EXPLAIN QUERY PLAN {statement.sqlite}", values)]
+        for way in without:
+            raw.execute(f"SET enable_{way} = off".encode())
+        return [row[0] for row in raw.execute(b"EXPLAIN " + statement.postgresql_bytes, values)]
 
 
 @contextmanager

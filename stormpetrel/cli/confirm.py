@@ -35,11 +35,12 @@ def change_if_confirmed(
 ) -> Result:
     """Return the result of `act(connection, now_ms)`, a change made once the person at the terminal has typed `name`.
 
-    `what` describes the effect, as in "deletes @Nino and all posts for good". With --yes there is no question. Raise
-    SetupError if the name does not match, or if there is neither a terminal nor --yes; and before the question, what
-    `act` raises, so that no person confirms a change that is then refused.
+    `what` describes the effect, as in "deletes @Nino and all posts for good"; "" is a change that needs no
+    confirmation. With --yes there is no question either. Raise SetupError if the name does not match, or if there is
+    neither a terminal nor --yes; and before the question, what `act` raises, so that no person confirms a change that
+    is then refused.
     """
-    if not args.yes:
+    if what and not args.yes:
         with open_store(url) as connection:
             rehearse(connection, act)
         # No connection is open while the person reads: the answer may take long.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from stormpetrel.cli.confirm import add_yes, change_if_confirmed
 from stormpetrel.cli.output import print_json, print_table
 from stormpetrel.cli.parser import Commands, add_command, add_group, whole_number
-from stormpetrel.cli.store import change, open_store
+from stormpetrel.cli.store import open_store
 from stormpetrel.cli.users import user_named
 
 if TYPE_CHECKING:
@@ -108,26 +108,24 @@ def _act(args: argparse.Namespace) -> int:
     rule = getattr(moderation, args.verb.replace("-", "_"))
 
     def act(connection: StoreConnection, at_ms: int) -> tuple[dict[str, int], str]:
-        whom: dict[str, int]
+        target: dict[str, int]
         if hasattr(args, "name"):
             user = user_named(connection, args.name)
-            whom, shown = {"account_id": user.account_id}, user.username
+            target, shown = {"account_id": user.account_id}, user.username
         else:
             key = "report_id" if args.verb == "resolve" else "post_id"
-            whom, shown = {key: args.id}, str(args.id)
-        rule(connection, COMMAND_LINE, reason=args.reason, now_ms=at_ms, **whom)
-        return whom, shown
+            target, shown = {key: args.id}, str(args.id)
+        rule(connection, COMMAND_LINE, reason=args.reason, now_ms=at_ms, **target)
+        return target, shown
 
     url = load(args.config).config.database_url
+    name, what = "", ""
     if args.verb == DELETES:
-        what = f"deletes the post {args.id} and its boosts permanently"
-        whom, shown = change_if_confirmed(args, url, act, name=str(args.id), what=what)
-    else:
-        with open_store(url) as connection, change(connection) as at_ms:
-            whom, shown = act(connection, at_ms)
+        name, what = str(args.id), f"deletes the post {args.id} and its boosts permanently"
+    target, shown = change_if_confirmed(args, url, act, name=name, what=what)
     if args.json:
         print_json(
-            {"act": args.verb.replace("-", "_"), **{key: str(value) for key, value in whom.items()}}
+            {"act": args.verb.replace("-", "_"), **{key: str(value) for key, value in target.items()}}
             | {"reason": args.reason}
         )
     else:

@@ -274,17 +274,11 @@ def _decide(
     def act(connection: StoreConnection, at_ms: int) -> User:
         found = user_named(connection, args.name)
         rule(connection, COMMAND_LINE, account_id=found.account_id, now_ms=at_ms, **more)
-        return found
+        return found if gone else user(connection, account_id=found.account_id)
 
     url = load(args.config).config.database_url
-    if asks:
-        name = _username(url, args.name)
-        decided = change_if_confirmed(args, url, act, name=name, what=asks.format(name=name))
-    else:
-        with open_store(url) as connection:
-            with change(connection) as at_ms:
-                decided = act(connection, at_ms)
-            decided = user(connection, account_id=decided.account_id)
+    name = _username(url, args.name) if asks else ""
+    decided = change_if_confirmed(args, url, act, name=name, what=asks.format(name=name))
     _tell(decided, args, f"{decided.username} {outcome}", state=gone or None)
     return 0
 

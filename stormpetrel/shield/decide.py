@@ -251,7 +251,7 @@ class Shield:
         is_near: bool,  # noqa: FBT001 - positional: this runs for every request
         at_s: float,
     ) -> tuple[Identity, int, Identity]:
-        """Return identity and flags by what the client does, and whom to demote: the identity, or a part of it."""
+        """Return identity and flags by the client's acts, and the identity to demote: the same, or a part of it."""
         if kind == FEED and self._readers.is_known(visit.address, headers, learn=not cutoff_s):
             flags |= READER
             if cutoff_s:

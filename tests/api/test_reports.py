@@ -43,13 +43,13 @@ def test_a_report_is_answered_in_full_and_stands_in_a_moderators_notifications(p
 def test_a_warning_says_what_was_done_and_why_but_not_who_did_it(place):
     nino = place.person("Nino")
     post = nino.post("Buy boats")
-    for verb, whom, action, ids in (
+    for verb, target_ids, action, ids in (
         ("warn", {"account_id": nino.id}, "none", None),
         ("silence", {"account_id": nino.id}, "silence", None),
         ("mark_sensitive", {"post_id": int(post["id"])}, "mark_statuses_as_sensitive", [post["id"]]),
         ("delete_post", {"post_id": int(post["id"])}, "delete_statuses", [post["id"]]),
     ):
-        place.write(getattr(moderation, verb), COMMAND_LINE, reason="rule 2", now_ms=now_ms(), **whom)
+        place.write(getattr(moderation, verb), COMMAND_LINE, reason="rule 2", now_ms=now_ms(), **target_ids)
         told = nino.get("/api/v1/notifications")[0]
         msgspec.convert(told, Notification)
         assert (told["type"], told["account"]["id"]) == ("moderation_warning", str(nino.id))

@@ -239,8 +239,8 @@ def test_every_suggestion_is_accepted_and_can_be_turned_down(two, place):
     ann, _, bob, bob_app = two
     dora, erin = place.person("dora"), place.person("erin")
     bob_app.account_follow(ann.id)
-    for whom in (dora, erin):
-        ann.do(f"/api/v1/accounts/{whom.id}/follow")
+    for target in (dora, erin):
+        ann.do(f"/api/v1/accounts/{target.id}/follow")
     found = bob_app.suggestions_v2()
     check(found, [types.Suggestion])
     (why,) = [one for one in found if str(one.account.id) == str(dora.id)]

@@ -283,18 +283,11 @@ def test_neither_store_walks_more_than_the_page(store, ann, bob):
         say(store, bob, ann, answers=first)
     statement = conversations.stored._CONVERSATIONS.downward
     values = {"account_id": ann, "now_ms": store.now_ms, "low_id": 0, "high_id": 2**62, "count": 20}
-    if store.connection.dialect == "sqlite":
-        rows = store.connection.raw.execute(f"EXPLAIN QUERY PLAN {statement.sqlite}", values).fetchall()
-        plan = "\n".join(row[3] for row in rows)
-        assert "ix_conversations_account_id_last_post_id" in plan
-        assert "SCAN" not in plan
-        assert "TEMP B-TREE" not in plan
-        return
-    store.connection.raw.execute(b"SET enable_seqscan = off")
-    rows = store.connection.raw.execute(b"EXPLAIN " + statement.postgresql_bytes, values).fetchall()
-    plan = "\n".join(row[0] for row in rows)
+    plan = "\n".join(store.plan(statement, without=("seqscan",), **values))
     assert "ix_conversations_account_id_last_post_id" in plan
+    assert "SCAN" not in plan
     assert "Seq Scan" not in plan
+    assert "TEMP B-TREE" not in plan
 
 
 def expected(community, reader, between):

@@ -45,8 +45,8 @@ def actor(store, account_id):
     return moderation.moderator(store.connection, account_id=account_id)
 
 
-def act(store, who, verb, **whom):
-    store.do(getattr(moderation, verb), who, reason="rule 2", now_ms=store.now_ms, **whom)
+def act(store, who, verb, **target_ids):
+    store.do(getattr(moderation, verb), who, reason="rule 2", now_ms=store.now_ms, **target_ids)
 
 
 def entries(store):
@@ -77,16 +77,16 @@ def test_a_moderator_acts_on_members_and_an_admin_on_all_but_themselves(store, v
         who = actor(store, people[role])
         for target_role, target in (*others.items(), (role, people[role])):
             post_id = store.post(target)
-            whom = {"post_id": post_id} if verb in ON_POSTS else {"account_id": target}
+            target_ids = {"post_id": post_id} if verb in ON_POSTS else {"account_id": target}
             before = len(entries(store))
             allowed = target != people[role] and (role is Role.ADMIN or target_role is Role.MEMBER)
             if allowed:
-                act(store, who, verb, **whom)
+                act(store, who, verb, **target_ids)
                 if verb in ("silence", "suspend"):
-                    act(store, who, f"un{verb}", **whom)
+                    act(store, who, f"un{verb}", **target_ids)
             else:
                 with pytest.raises(Forbidden):
-                    act(store, who, verb, **whom)
+                    act(store, who, verb, **target_ids)
                 assert len(entries(store)) == before
 
 
@@ -143,10 +143,10 @@ def test_each_act_is_written_down_and_its_account_told_with_the_reason(store, ve
     name = store.name(nino)
     post_id = store.post(nino)
     on_post = verb in ("hide", "unhide", "mark_sensitive", "delete_post")
-    whom = {"post_id": post_id} if on_post else {"account_id": nino}
+    target_ids = {"post_id": post_id} if on_post else {"account_id": nino}
     if verb in FIRST:
-        act(store, COMMAND_LINE, FIRST[verb], **whom)
-    store.do(getattr(moderation, verb), COMMAND_LINE, reason=" so it is ", now_ms=store.now_ms, **whom)
+        act(store, COMMAND_LINE, FIRST[verb], **target_ids)
+    store.do(getattr(moderation, verb), COMMAND_LINE, reason=" so it is ", now_ms=store.now_ms, **target_ids)
     entry = entries(store)[0]
     assert (entry.actor_name, entry.act, entry.account_name) == ("cli", ACTS[verb], name)
     assert (entry.reason, entry.post_id) == ("so it is", post_id if on_post else 0)
@@ -155,7 +155,7 @@ def test_each_act_is_written_down_and_its_account_told_with_the_reason(store, ve
     )
     if verb == "suspend":
         assert told == []  # the account is suspended; the notification is there when they return
-        act(store, COMMAND_LINE, "unsuspend", **whom)
+        act(store, COMMAND_LINE, "unsuspend", **target_ids)
         told = notifications.notifications(
             store.connection, account_id=nino, page=Page(limit=5), kinds=[Kind.WARNING], now_ms=store.now_ms
         )[1:]
@@ -169,9 +169,11 @@ def test_each_act_is_written_down_and_its_account_told_with_the_reason(store, ve
 def test_without_a_reason_nothing_is_done(store, reason):
     nino = store.person()
     post_id = store.post(nino)
-    for verb, whom in (("silence", {"account_id": nino}), ("delete_post", {"post_id": post_id})):
+    for verb, target_ids in (("silence", {"account_id": nino}), ("delete_post", {"post_id": post_id})):
         with pytest.raises(Invalid, match="Reason"):
-            store.do(getattr(moderation, verb), COMMAND_LINE, reason=reason, now_ms=store.now_ms, **whom)
+            store.do(
+                getattr(moderation, verb), COMMAND_LINE, reason=reason, now_ms=store.now_ms, **target_ids
+            )
     assert not accounts.account(store.connection, account_id=nino).silenced
     assert posts.posts(store.connection, post_ids=[post_id]) != []
     assert entries(store) == []

@@ -22,8 +22,8 @@ def suggested(store: Store, reader: int, limit: int = 40) -> dict[int, tuple[str
 def test_friends_of_friends_come_first_then_who_is_followed_most(store: Store) -> None:
     reader, friend, other, close, far, star, alone = (store.person() for _ in range(7))
     fans = [store.person() for _ in range(3)]
-    for who, whom in ((reader, friend), (reader, other), (friend, close), (other, close), (other, far)):
-        follow(store, who, whom)
+    for who, target in ((reader, friend), (reader, other), (friend, close), (other, close), (other, far)):
+        follow(store, who, target)
     for fan in fans:
         follow(store, fan, star)
     found = suggested(store, reader)

@@ -1,4 +1,4 @@
-"""Demotion: which identities, for how long, and whom it does not touch."""
+"""Demotion: which identities, for how long, and which it does not touch."""
 
 from __future__ import annotations
 

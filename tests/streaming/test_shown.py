@@ -22,17 +22,17 @@ def people(place):
     return author, follower, stranger
 
 
-def act(place, verb, **whom):
+def act(place, verb, **target_ids):
     """Run a moderator's action in the database. Running servers learn of it through the outbox, a moment
     later.
     """
     person = place.person("moderator", role=Role.MODERATOR)
-    place.write(_act, person.id, verb, whom)
+    place.write(_act, person.id, verb, target_ids)
 
 
-def _act(connection, moderator_id, verb, whom):
+def _act(connection, moderator_id, verb, target_ids):
     actor = moderation.moderator(connection, account_id=moderator_id)
-    getattr(moderation, verb)(connection, actor, reason="rule 2", now_ms=now_ms(), **whom)
+    getattr(moderation, verb)(connection, actor, reason="rule 2", now_ms=now_ms(), **target_ids)
 
 
 STREAMS = (
