@@ -370,7 +370,8 @@ def _rule(args: argparse.Namespace) -> int:
     entry = OperatorEntry(who.kind, who.value, until_s, args.reason)
     done = order(config.data_dir, AskRule(verdict, entry))
     if args.undo:
-        said = f"rule removed for {who.shown}"
+        # A busy watch has not said whether there was a rule.
+        said = f"rule removed for {who.shown}" if done else f"no rule for {who.shown} is in force"
     elif args.verdict == "allow":
         said = f"{who.shown} is allowed until {when(until_s)}"
     else:
@@ -388,10 +389,7 @@ def _pause(args: argparse.Namespace) -> int:
 
     until_s = 0.0 if args.end else time.time() + args.span
     done = order(load(args.config).config.data_dir, AskPause(until_s))
-    _tell(
-        "pause ended" if args.end else f"denies and demotions are off until {when(until_s)}",
-        done,
-    )
+    _tell(f"denies and demotions are {'on' if args.end else f'off until {when(until_s)}'}", done)
     return 0
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stormpetrel.control.asking import ask, order
+from stormpetrel.control.asking import WatchSilent, ask, order
 from stormpetrel.control.guard_text import guard_text
 from stormpetrel.control.messages import AskPause, AskRule, AskStatus, StatusMessage
 from stormpetrel.errors import EnvironmentFailure, NotFound, SetupError
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 PAGE = "/admin/shield"
 LISTED = 20
+MAX_LOGGED = 450
+"""Characters of an order, and of the reason why it is not in force, in a line of the audit log (MAX_REASON)."""
 ORDER_S = 2.0
 """A page waits this long for the watch, once for its answer and once for its status: a browser waits for the page."""
 DURATIONS = {"1h": 3600, "6h": 21_600, "24h": 86_400, "72h": 259_200}
@@ -56,9 +58,9 @@ CLASSES = {
 _DONE = {
     "allow": "The rule is in force: this client is served before strangers.",
     "deny": "The rule is in force. It never affects credentials from before the attack.",
-    "undo": "The rule is removed.",
+    "undo": "The rule is not in force any more.",
     "pause": "Denies and demotions are off.",
-    "resume": "Denies and demotions are on again.",
+    "resume": "Denies and demotions are on.",
 }
 
 
@@ -127,9 +129,25 @@ async def _page(request: Request, *, typed: dict[str, str] | None = None, proble
     )  # fmt: skip
 
 
-async def _order(request: Request, wanted: AskRule | AskPause) -> None:
-    """Return when the watch has put an order in force. Raise as `order` does."""
-    await asyncio.to_thread(order, request.site.config.data_dir, wanted, timeout_s=ORDER_S)
+async def _order(request: Request, wanted: AskRule | AskPause, *, act: Act, about: str) -> str:
+    """Give the watch an order and write it into the audit log with its outcome. Return the problem, or "" if the
+    order is in force."""
+    outcome = problem = ""
+    try:
+        await asyncio.to_thread(order, request.site.config.data_dir, wanted, timeout_s=ORDER_S)
+    except WatchSilent as error:
+        outcome, problem = " (the watch has not answered: it may be in force)", error.safe_text
+    except (SetupError, EnvironmentFailure) as error:
+        problem = error.safe_text
+        outcome = f" (not in force: {problem[:MAX_LOGGED]})"
+    await request.site.database.write(
+        note,
+        reader_id=request.account_id,
+        act=act,
+        about=about[:MAX_LOGGED] + outcome,
+        now_ms=request.now_ms,
+    )
+    return problem
 
 
 async def _status(request: Request) -> tuple[StatusMessage | None, str]:
@@ -164,13 +182,10 @@ async def put_rule(request: Request) -> Response:
         value = str(account_id)
     if not problem:
         entry = OperatorEntry(kind, value, request.now_ms / 1000 + duration_s, reason)
-        try:
-            await _order(request, AskRule(verdict, entry))
-        except (SetupError, EnvironmentFailure) as error:
-            problem = error.safe_text
+        about = f"{kind} {who}: {reason or 'no reason given'}"
+        problem = await _order(request, AskRule(verdict, entry), act=VERDICTS[verdict], about=about)
     if problem:
         return await _page(request, typed=dict(form.items()), problem=problem)
-    await _note(request, VERDICTS[verdict], f"{kind} {who}: {reason or 'no reason given'}")
     return redirect(f"{PAGE}?done={verdict}")
 
 
@@ -179,11 +194,10 @@ async def end_rule(request: Request) -> Response:
     await request.site.database.read(read_admin, reader_id=request.account_id, now_ms=request.now_ms)
     form = await request.form()
     kind, value = form.get("kind", ""), form.get("value", "")
-    try:
-        await _order(request, AskRule("none", OperatorEntry(kind, value, request.now_ms / 1000 + 1, "")))
-    except (SetupError, EnvironmentFailure) as error:
-        return await _page(request, problem=error.safe_text)
-    await _note(request, Act.SHIELD_UNDO, f"{kind} {value}"[:200])
+    wanted = AskRule("none", OperatorEntry(kind, value, request.now_ms / 1000 + 1, ""))
+    problem = await _order(request, wanted, act=Act.SHIELD_UNDO, about=f"{kind} {value}")
+    if problem:
+        return await _page(request, problem=problem)
     return redirect(f"{PAGE}?done=undo")
 
 
@@ -194,11 +208,11 @@ async def pause(request: Request) -> Response:
     seconds = PAUSES.get(form.get("duration", ""))
     if seconds is None:
         return await _page(request, problem="Choose how long denies and demotions are off.")
-    try:
-        await _order(request, AskPause(request.now_ms / 1000 + seconds if seconds else 0.0))
-    except (SetupError, EnvironmentFailure) as error:
-        return await _page(request, problem=error.safe_text)
-    await _note(request, Act.SHIELD_PAUSE, f"off for {seconds} s" if seconds else "on again")
+    wanted = AskPause(request.now_ms / 1000 + seconds if seconds else 0.0)
+    about = f"off for {seconds} s" if seconds else "on again"
+    problem = await _order(request, wanted, act=Act.SHIELD_PAUSE, about=about)
+    if problem:
+        return await _page(request, problem=problem)
     return redirect(f"{PAGE}?done={'pause' if seconds else 'resume'}")
 
 
@@ -208,12 +222,6 @@ def account_id_of(connection: Connection, *, name: str) -> int:
         return account_rules.account_named(connection, username=name.removeprefix("@")).id
     except NotFound:
         return 0
-
-
-async def _note(request: Request, act: Act, about: str) -> None:
-    await request.site.database.write(
-        note, reader_id=request.account_id, act=act, about=about, now_ms=request.now_ms
-    )
 
 
 # What the page shows

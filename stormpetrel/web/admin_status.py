@@ -14,7 +14,7 @@ from typing import Any
 
 from minijinja import Markup
 
-from stormpetrel.control.asking import ask
+from stormpetrel.control.asking import WatchSilent, ask
 from stormpetrel.control.messages import Failed, IncidentChange, IncidentStored
 from stormpetrel.errors import EnvironmentFailure, Invalid, StormpetrelError
 from stormpetrel.http.request import Request
@@ -46,6 +46,10 @@ BEGINNINGS = {NEW: "start", PLAN: "schedule"}
 CHANGES = ("update", "resolve", "begin", "complete", "cancel")
 NO_WATCH = (
     "The watch does not answer on this machine, so nothing can be changed here. stormpetrel serve starts it."
+)
+SILENT_WATCH = (
+    "The watch has this change and has not answered: it is busy, and may make it soon. Look at the list before "
+    "you send it again."
 )
 _FIELD = "channel_"
 _DONE = {
@@ -134,20 +138,23 @@ async def _change(request: Request, id: str) -> Response:
     if verb == PREVIEW:
         preview = Markup(body_html(fields.get("text", "")[:MAX_BODY]))
         return await _page(request, TypedIncident(form, fields, preview=preview))
+    action = BEGINNINGS.get(form, verb)
     try:
         incident = await _ask(request, _wanted(form, verb, fields))
     except StormpetrelError as error:
+        if isinstance(error, WatchSilent):
+            named = form if form not in BEGINNINGS else fields.get("name", "")
+            await _note(request, f"{action} {named[:MAX_NAME]} (the watch has not answered: it may be done)")
         text = error.safe_text
         return await _page(request, TypedIncident(form, fields, f"{text[:1].upper()}{text[1:].rstrip('.')}."))
-    action = BEGINNINGS.get(form, verb)
-    await request.site.database.write(
-        note,
-        reader_id=request.account_id,
-        act=Act.STATUS_PAGE,
-        about=f"{action} {incident.id}: {incident.name}",
-        now_ms=request.now_ms,
-    )
+    await _note(request, f"{action} {incident.id}: {incident.name}")
     return redirect(f"{PAGE}?done={action}")
+
+
+async def _note(request: Request, about: str) -> None:
+    await request.site.database.write(
+        note, reader_id=request.account_id, act=Act.STATUS_PAGE, about=about, now_ms=request.now_ms
+    )
 
 
 def _wanted(form: str, verb: str, fields: Mapping[str, str]) -> IncidentChange:
@@ -181,9 +188,12 @@ def _time(text: str) -> int:
 
 
 async def _ask(request: Request, wanted: IncidentChange) -> Incident:
-    """Have the watch make the change. Raise Invalid with its reason, EnvironmentFailure if none runs here."""
+    """Have the watch make the change. Raise Invalid with its reason, WatchSilent if it does not answer in time, and
+    EnvironmentFailure if none runs here."""
     try:
         answer = await asyncio.to_thread(ask, request.site.config.data_dir, wanted)
+    except WatchSilent as error:
+        raise WatchSilent(SILENT_WATCH) from error
     except EnvironmentFailure as error:
         raise EnvironmentFailure(NO_WATCH) from error
     if isinstance(answer, Failed):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 import sys
+import threading
 import time
+from functools import partial
 
 import pytest
 
+from stormpetrel.control import asking, wire
 from stormpetrel.shield.reports import IdentityRefusal, Offender
 from stormpetrel.storage.journal import FILE_NAME, Journal, Note
+from tests.cli.test_top_screen import a_status
 from tests.watch.reporting import a_report
 from tests.watch.watching import watching
 
@@ -191,8 +195,32 @@ def test_wrong_use_is_one_clear_line(run, watch, arguments, text):
 def test_a_pause_begins_and_ends(run, watch):
     assert run("shield", "pause", "--for", "10m").out.startswith("denies and demotions are off until ")
     assert watch.call(lambda: watch.cluster.orders.paused_until_epoch_s) > time.time()
-    assert run("shield", "pause", "--end").out == "pause ended (sent to 1 worker)\n"
+    assert run("shield", "pause", "--end").out == "denies and demotions are on (sent to 1 worker)\n"
     assert watch.call(lambda: watch.cluster.orders.paused_until_epoch_s) == 0
+
+
+def test_a_busy_watch_does_not_let_a_rule_that_never_was_seem_removed(run, place, data_dir, monkeypatch):
+    monkeypatch.setattr(asking, "order", partial(asking.order, timeout_s=1.0))
+    sock = wire.listen(data_dir)
+    sock.setblocking(True)
+
+    def serve():
+        """Read the order and answer nothing; answer the question that follows."""
+        first, _ = sock.accept()
+        second, _ = sock.accept()
+        wire.receive_blocking(second)
+        second.sendall(wire.framed(a_status()))
+        first.close()
+        second.close()
+
+    watch = threading.Thread(target=serve)
+    watch.start()
+    try:
+        said = run("shield", "deny", "192.0.2.77", "--undo").out
+    finally:
+        watch.join()
+        sock.close()
+    assert said.startswith("no rule for address 192.0.2.77 is in force (the watch is busy")
 
 
 # journal, and commands without a watch

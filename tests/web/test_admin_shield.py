@@ -100,6 +100,13 @@ def test_a_rule_that_is_not_there_cannot_be_removed(admin):
     again = send(admin, page, f"{PAGE}/rules/end", known)
     assert again.status_code == 422
     assert "no rule for address 192.0.2.0/24" in unescape(again.text)
+    logged = "address 192.0.2.0/24 (not in force: no rule for address 192.0.2.0/24)"
+    assert logged in unescape(admin.get("/admin/log").text)
+
+
+def test_an_order_of_any_length_that_is_refused_is_in_the_log(admin):
+    put(admin, who="192.0.2.1" + "/" * 5000, reason="a" * 5000)
+    assert f"address 192.0.2.1{'/' * 400}" in unescape(admin.get("/admin/log").text)
 
 
 def test_denies_are_turned_off_and_on_again(admin):
@@ -132,9 +139,13 @@ def test_without_a_watch_it_says_so_and_orders_are_refused(place, admin):
         answer = send(admin, page, f"{PAGE}/pause", {"duration": "10m"})
         assert answer.status_code == 422
         assert "has the order and has not answered" in answer.text
+        logged = "off for 600 s (the watch has not answered: it may be in force)"
+        assert logged in unescape(admin.get("/admin/log").text)
     finally:
         os.kill(watch, signal.SIGCONT)
-    eventually(lambda: admin.get(PAGE).text, lambda text: "there are no figures" not in text)
+    # The watch carries the order out when it goes on.
+    eventually(lambda: admin.get(PAGE).text, lambda text: "Denies and demotions are off for" in text)
+    assert send(admin, admin.get(PAGE), f"{PAGE}/pause", {"duration": "0"}).status_code == 303
 
 
 def watch_of(supervisor):

@@ -174,18 +174,22 @@ def test_only_administrators_see_and_change_it(place, admin, role):
     assert len(stored(place)[0].updates) == 1
 
 
-def test_without_a_watch_it_says_so_and_keeps_what_was_typed(place, admin):
+def test_a_change_that_the_watch_has_not_answered_is_logged_and_stays_in_the_form(place, admin):
     token = csrf_of(admin.get(PAGE).text)
     watch = watch_of(place.instance.pid)
     os.kill(watch, signal.SIGSTOP)
     try:
         assert admin.get(PAGE).status_code == 200
         page = admin.post(
-            PAGE, data={"csrf": token, "form": "new", "do": "start", "name": "x", "text": "Lost?"}
+            PAGE, data={"csrf": token, "form": "new", "do": "start", "name": "Slow?", "text": "Lost?"}
         )
         assert page.status_code == 422
-        assert "The watch does not answer" in page.text
+        assert "The watch has this change and has not answered" in page.text
         assert "Lost?" in page.text
+        logged = "start Slow? (the watch has not answered: it may be done)"
+        assert logged in unescape(admin.get("/admin/log").text)
     finally:
         os.kill(watch, signal.SIGCONT)
+    # It makes the change when it goes on.
+    eventually(lambda: [one.name for one in stored(place)], lambda names: "Slow?" in names)
     eventually(lambda: begin(admin).status_code, lambda code: code == 303)
