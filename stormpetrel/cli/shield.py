@@ -7,6 +7,7 @@ expires by itself. The journal is read from its file, so no watch need run.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import time
 from typing import TYPE_CHECKING, Any
@@ -123,6 +124,12 @@ def _add_verdict(group: Commands[Any], name: str, *, about: str, example: str, o
     )
     parser.add_argument("--reason", metavar="TEXT", default="", help="reason; required for deny")
     parser.add_argument("--undo", action="store_true", help="remove the rule")
+    if name == "deny":
+        parser.add_argument(
+            "--force",
+            action="store_true",
+            help="deny also this machine, a trusted proxy, or the address that you are connected from by SSH",
+        )
 
 
 def span(text: str) -> int:
@@ -368,7 +375,8 @@ def _rule(args: argparse.Namespace) -> int:
     until_s = time.time() + args.span
     verdict = "none" if args.undo else args.verdict
     entry = OperatorEntry(who.kind, who.value, until_s, args.reason)
-    done = order(config.data_dir, AskRule(verdict, entry))
+    is_forced = args.verdict == "deny" and args.force
+    done = order(config.data_dir, AskRule(verdict, entry, _session_address(), is_forced))
     if args.undo:
         # A busy watch has not said whether there was a rule.
         said = f"rule removed for {who.shown}" if done else f"no rule for {who.shown} is in force"
@@ -380,6 +388,11 @@ def _rule(args: argparse.Namespace) -> int:
     if not args.undo:
         print("Run the same command with --undo to remove the rule.")
     return 0
+
+
+def _session_address() -> str:
+    """Return the address from which the operator is connected by SSH; "" at the console."""
+    return next(iter(os.environ.get("SSH_CONNECTION", "").split()), "")
 
 
 def _pause(args: argparse.Namespace) -> int:

@@ -116,10 +116,16 @@ class AskWhy(msgspec.Struct, frozen=True, tag="ask-why"):
 
 
 class AskRule(msgspec.Struct, frozen=True, tag="ask-rule"):
-    """`verdict`: allow, deny, or none to withdraw the entry."""
+    """`verdict`: allow, deny, or none to withdraw the entry.
+
+    `session`: the address from which the operator gives the order, or "". `is_forced`: deny it even if it holds that
+    address, this machine's, or a trusted proxy's.
+    """
 
     verdict: str
     entry: OperatorEntry
+    session: str = ""
+    is_forced: bool = False
 
 
 class AskPause(msgspec.Struct, frozen=True, tag="ask-pause"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import ipaddress
 import string
+from collections.abc import Iterable
+from contextlib import suppress
 
 from stormpetrel.shield.reports import ALLOWED_KINDS, MIN_HASH_CHARACTERS, OperatorEntry
 
@@ -17,8 +19,12 @@ WIDEST_IPV6 = 32
 _MAPPED_BITS = 96
 """The length of ::ffff:0:0, the prefix of IPv4-mapped addresses (RFC 4291, 2.5.5.2)."""
 LONGEST_S = 365 * 86_400
+LOOPBACK = (ipaddress.ip_network("127.0.0.1"), ipaddress.ip_network("::1"))
+"""The addresses of this machine's canaries, and of a proxy on it."""
 MAX_ENTRIES = 1_000
 """Each worker checks every entry: longer lists belong in a firewall."""
+
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class InvalidEntry(ValueError):
@@ -60,6 +66,29 @@ def canonical_value(kind: str, text: str) -> str:
     if not text or len(text) > MAX_VALUE or not text.isprintable():
         raise InvalidEntry(f"the name of an application must have 1 to {MAX_VALUE} printable characters")
     return text
+
+
+def require_harmless(entry: OperatorEntry, *, proxies: Iterable[_Network], session: str) -> None:
+    """Raise InvalidEntry if a deny of `entry`, in canonical form, would hit the operator's own machines.
+
+    `proxies`: the trusted proxies. `session`: the address from which the operator gives the order, or "".
+    """
+    if entry.kind != "address":
+        return
+    denied = ipaddress.ip_network(entry.value)
+    own = [(one, "this machine itself") for one in LOOPBACK]
+    own += [(one, "a proxy of edge.trusted_proxies") for one in proxies]
+    # An operator at the console has no address.
+    with suppress(InvalidEntry):
+        own.append(
+            (ipaddress.ip_network(canonical_value("address", session)), "where you are connected from")
+        )
+    for network, about in own:
+        if network.version == denied.version and network.overlaps(denied):
+            shown = canonical_value("address", str(network))
+            raise InvalidEntry(
+                f"{entry.value} holds {shown}, {about}; stormpetrel shield deny --force denies it all the same"
+            )
 
 
 def covers(entry: OperatorEntry, named: str) -> bool:

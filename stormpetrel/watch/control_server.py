@@ -15,7 +15,7 @@ from stormpetrel import clock
 from stormpetrel.bounded import BoundedTable, Eviction
 from stormpetrel.config import Network
 from stormpetrel.control import wire
-from stormpetrel.control.entries import canonical_value, checked
+from stormpetrel.control.entries import canonical_value, checked, require_harmless
 from stormpetrel.control.messages import (
     Answer,
     Ask,
@@ -105,6 +105,7 @@ class ControlServer:
         """Returns the present phase of the traffic."""
         self.audience: WatchAudience | None = None
         """Takes the counts of processes that count visitors."""
+        self._proxies = proxies
         plan = GuardPlan(is_known=self._is_known, proxies=proxies)
         plan.shelter(shelters)
         self.guard = GuardLink(plan)
@@ -365,6 +366,8 @@ class ControlServer:
         if question.verdict not in ("allow", "deny"):
             raise SetupError("the verdict must be allow or deny")
         entry = checked(question.entry, now_epoch_s=now_s)
+        if question.verdict == "deny" and not question.is_forced:
+            require_harmless(entry, proxies=self._proxies, session=question.session)
         orders.put(question.verdict, entry, set_at_epoch_s=now_s)
         self.say(
             ShieldRuled(question.verdict, entry.kind, entry.value, entry.expires_epoch_s, entry.reason, now_s)

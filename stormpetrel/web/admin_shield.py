@@ -183,7 +183,9 @@ async def put_rule(request: Request) -> Response:
     if not problem:
         entry = OperatorEntry(kind, value, request.now_ms / 1000 + duration_s, reason)
         about = f"{kind} {who}: {reason or 'no reason given'}"
-        problem = await _order(request, AskRule(verdict, entry), act=VERDICTS[verdict], about=about)
+        problem = await _order(
+            request, AskRule(verdict, entry, session=request.address), act=VERDICTS[verdict], about=about
+        )
     if problem:
         return await _page(request, typed=dict(form.items()), problem=problem)
     return redirect(f"{PAGE}?done={verdict}")

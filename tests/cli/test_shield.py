@@ -174,6 +174,13 @@ def test_what_is_said_of_somebody_is_shown_by_why_and_can_be_taken_back(run, wat
         (("deny", "192.0.2.1", "--for", "400d", "--reason", "x"), "within a year"),
         (("deny", "192.0.2.1", "--reason", "x" * 300), "a reason must have at most"),
         (("deny", "0.0.0.0/0", "--reason", "x"), "too wide"),
+        (
+            ("deny", "127.0.0.1", "--reason", "x"),
+            "127.0.0.1 holds 127.0.0.1, this machine itself; stormpetrel",
+        ),
+        (("deny", "::1", "--reason", "x"), "this machine itself"),
+        (("deny", "198.51.100.0/24", "--reason", "x"), "holds 198.51.100.7, where you are connected from"),
+        (("allow", "192.0.2.1", "--force"), "--force"),
         (("deny", "session:7", "--reason", "x"), "name the kind with token:"),
         (("deny", "--reason", "x"), "WHO"),
         (("deny", "192.0.2.1", "--resaon", "x"), "did you mean --reason?"),
@@ -188,8 +195,15 @@ def test_what_is_said_of_somebody_is_shown_by_why_and_can_be_taken_back(run, wat
         (("stats",), "did you mean status?"),
     ],
 )
-def test_wrong_use_is_one_clear_line(run, watch, arguments, text):
+def test_wrong_use_is_one_clear_line(run, watch, monkeypatch, arguments, text):
+    monkeypatch.setenv("SSH_CONNECTION", "198.51.100.7 52100 192.0.2.2 22")
     assert text in run("shield", *arguments, expect=2).complaint
+
+
+def test_with_force_this_machine_is_denied(run, watch):
+    said = run("shield", "deny", "127.0.0.1", "--reason", "a trial", "--force").out
+    assert said.startswith("address 127.0.0.1 is denied until ")
+    assert run("shield", "deny", "127.0.0.1", "--undo").out.startswith("rule removed for address 127.0.0.1")
 
 
 def test_a_pause_begins_and_ends(run, watch):

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 import pytest
 
-from stormpetrel.shield.entries import LONGEST_S, InvalidEntry, canonical_value, checked, covers
+from stormpetrel.shield.entries import (
+    LONGEST_S,
+    InvalidEntry,
+    canonical_value,
+    checked,
+    covers,
+    require_harmless,
+)
 from stormpetrel.shield.reports import OperatorEntry
 
 NOW_S = 1_000.0
@@ -82,3 +91,43 @@ def test_an_entry_is_about_whom_it_names():
     assert not covers(entry("token", "abcdef0123456789"), "bbcdef0123456789")
     assert covers(entry("application", "Tusky"), "Tusky")
     assert not covers(entry("application", "Tusky"), "Tusky2")
+
+
+PROXIES = (
+    ipaddress.ip_network("10.3.0.0/16"),
+    ipaddress.ip_network("127.0.0.2"),
+    ipaddress.ip_network("2001:db8::2"),
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("127.0.0.1", "127.0.0.1 holds 127.0.0.1, this machine itself"),
+        ("127.0.0.0/24", "127.0.0.0/24 holds 127.0.0.1, this machine itself"),
+        ("::1", "::1 holds ::1, this machine itself"),
+        ("127.0.0.2", "127.0.0.2 holds 127.0.0.2, a proxy of edge.trusted_proxies"),
+        ("10.3.7.7", "10.3.7.7 holds 10.3.0.0/16, a proxy"),
+        ("2001:db8::/64", "2001:db8::/64 holds 2001:db8::2, a proxy"),
+        ("198.51.100.0/24", "198.51.100.0/24 holds 198.51.100.7, where you are connected from"),
+    ],
+)
+def test_a_deny_of_the_operators_own_machines_is_refused(value, text):
+    entry = OperatorEntry("address", value, NOW_S + 60, "x")
+    with pytest.raises(InvalidEntry, match=text):
+        require_harmless(entry, proxies=PROXIES, session="::ffff:198.51.100.7")
+
+
+@pytest.mark.parametrize("session", ["", "198.51.100.7", "no address"])
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("address", "127.0.0.79"),
+        ("address", "198.51.100.8"),
+        ("address", "2001:db8:1::/48"),
+        ("account", "7"),
+    ],
+)
+def test_a_deny_of_others_is_harmless(kind, value, session):
+    entry = OperatorEntry(kind, value, NOW_S + 60, "x")
+    assert require_harmless(entry, proxies=PROXIES, session=session) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import itertools
 import os
 import socket
@@ -37,6 +38,23 @@ from tests.watch.watching import Worker, a_control_server, a_watch, asked
 
 FAR_S = 4_000_000_000.0
 """The year 2096: directions of these tests are in force at any time of the clock."""
+
+
+def test_a_deny_of_a_trusted_proxy_or_of_the_operators_address_has_to_be_forced(tmp_path):
+    async def body():
+        proxies = (ipaddress.ip_network("192.0.2.80"),)
+        async with a_control_server(tmp_path, ClusterState(), proxies=proxies):
+            until_s = clock.now_s() + 60
+            for value, session in (("192.0.2.0/24", ""), ("127.0.0.1", ""), ("198.51.100.7", "198.51.100.7")):
+                entry = OperatorEntry("address", value, until_s, "scans")
+                refused = await asked(tmp_path, AskRule("deny", entry, session))
+                assert isinstance(refused, Failed)
+                assert "deny --force denies it all the same" in refused.text
+                assert await asked(tmp_path, AskRule("allow", entry, session)) == Done(0, kept=True)
+                forced = AskRule("deny", entry, session, is_forced=True)
+                assert await asked(tmp_path, forced) == Done(0, kept=True)
+
+    asyncio.run(body())
 
 
 def test_a_worker_reports_and_is_directed(tmp_path):

@@ -70,7 +70,7 @@ async def a_watch(directory, prefixes=None, audience=None):
 
 
 @asynccontextmanager
-async def a_control_server(directory, cluster, prefixes=None, audience=None, shelters=()):
+async def a_control_server(directory, cluster, prefixes=None, audience=None, shelters=(), proxies=()):
     """Run the watch's desk, without its clock. Yield it."""
     books = JournalWriter(directory)
     canary = Canary(ProbeClient("127.0.0.1", 1, "here.example"), credentials(b"x" * 32), lambda person: {})
@@ -88,6 +88,7 @@ async def a_control_server(directory, cluster, prefixes=None, audience=None, she
         incidents=IncidentDesk(board, status_book),
         known_prefixes=(prefixes or {}).items(),
         shelters=shelters,
+        proxies=proxies,
     )
     control_server.audience = audience
     sock = wire.listen(directory)

@@ -82,6 +82,7 @@ def test_a_rule_is_put_in_force_listed_logged_and_removed(place, admin):
         ({"kind": "token", "who": "ab"}, "Choose a rule, a kind and a duration."),
         ({"verdict": "none"}, "Choose a rule, a kind and a duration."),
         ({"duration": "9999h"}, "Choose a rule, a kind and a duration."),
+        ({"who": "127.0.0.0/16"}, "127.0.0.0/16 holds 127.0.0.1"),
         ({"reason": "a" * 201}, "at most 200 characters"),
     ],
 )
