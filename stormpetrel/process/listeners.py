@@ -10,10 +10,19 @@ import fcntl
 import os
 import resource
 import socket
+from contextlib import ExitStack
+from errno import EADDRINUSE
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from stormpetrel.config_loader import variable_of
 from stormpetrel.errors import EnvironmentFailure
+
+if TYPE_CHECKING:
+    from stormpetrel.config import Config
+
+SECTIONS = {"web": "web", "courier": "courier", "sms": "sms", "watch": "status"}
+"""The section of the configuration that has each role's address."""
 
 BACKLOG = 4096
 """Connections that may wait while a worker is busy or restarts; net.core.somaxconn may allow fewer."""
@@ -48,10 +57,26 @@ def listen(host: str, port: int, *, count: int, key: str) -> list[socket.socket]
     except OSError as error:
         for sock in opened:
             sock.close()
+        todo = "; stop the program that has it, or choose another port" if error.errno == EADDRINUSE else ""
         raise EnvironmentFailure(
-            f"cannot listen on {shown(host, port)} ({key}): {(error.strerror or str(error)).lower()}"
+            f"cannot listen on {shown(host, port)} ({key}): {(error.strerror or str(error)).lower()}{todo}"
         ) from error
     return opened
+
+
+def listen_as(config: Config, role: str, *, count: int = 1) -> list[socket.socket]:
+    """Return `count` listening sockets at the address that the configuration gives the role. Raise as `listen`."""
+    at: Any = getattr(config, SECTIONS[role])
+    key = f"{SECTIONS[role]}.port"
+    return listen(at.host, at.port, count=count, key=f"{key} or {variable_of(key)} sets it")
+
+
+def require_ports(config: Config) -> None:
+    """Raise EnvironmentFailure if a role could not listen, as `serve` would after its start."""
+    with ExitStack() as opened:
+        for role in SECTIONS:
+            for sock in listen_as(config, role):
+                opened.enter_context(sock)
 
 
 def _resolve(host: str, port: int, key: str) -> tuple[socket.AddressFamily, Any]:

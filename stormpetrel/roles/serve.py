@@ -26,14 +26,14 @@ import uvloop
 from stormpetrel import __version__
 from stormpetrel.bus.local import EVERYTHING, NOTHING, Bus, BusHub
 from stormpetrel.config import Config
-from stormpetrel.config_loader import LoadedConfig, variable_of
+from stormpetrel.config_loader import LoadedConfig
 from stormpetrel.errors import EnvironmentFailure, SetupError
 from stormpetrel.extras import missing, require
 from stormpetrel.model.event import Event, OutboxFilled, PostCreated, PostDeleted, ShieldPaused, ShieldRuled
 from stormpetrel.process import cpu_worker as heavy
 from stormpetrel.process import log, secret, supervisor
 from stormpetrel.process.cpu_worker import Heavy, HeavyHub
-from stormpetrel.process.listeners import listen, lock_role, raise_open_file_limit, shown
+from stormpetrel.process.listeners import SECTIONS, listen_as, lock_role, raise_open_file_limit, shown
 from stormpetrel.process.supervisor import Child
 from stormpetrel.storage.engine.capacity import shortage
 from stormpetrel.storage.engine.connection import sqlite_path
@@ -227,15 +227,13 @@ def _listen(config: Config, roles: list[str]) -> tuple[Config, dict[str, socket.
     """Return all listeners by process name, and the configuration with their actual ports."""
     listeners: dict[str, socket.socket] = {}
     for role in roles:
-        section = "status" if role == "watch" else role
-        at: Any = getattr(config, section)
         count = config.web.workers if role == "web" else 1
-        key = f"{section}.port"
-        opened = listen(at.host, at.port, count=count, key=f"{key} or {variable_of(key)} sets it")
+        opened = listen_as(config, role, count=count)
         names = [f"web-{number}" for number in range(count)] if role == "web" else [role]
         listeners.update(zip(names, opened, strict=True))
         port = opened[0].getsockname()[1]
-        config = dataclasses.replace(config, **{section: dataclasses.replace(at, port=port)})
+        at: Any = getattr(config, SECTIONS[role])
+        config = dataclasses.replace(config, **{SECTIONS[role]: dataclasses.replace(at, port=port)})
     return config, listeners
 
 

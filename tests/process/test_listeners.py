@@ -46,7 +46,10 @@ def test_a_port_in_use_is_named_with_its_key_and_nothing_stays_open():
     port = taken[0].getsockname()[1]
     with pytest.raises(EnvironmentFailure) as raised:
         listen("127.0.0.1", port, count=2, key="web.port")
-    assert raised.value.safe_text == f"cannot listen on 127.0.0.1:{port} (web.port): address already in use"
+    assert raised.value.safe_text == (
+        f"cannot listen on 127.0.0.1:{port} (web.port): address already in use; "
+        "stop the program that has it, or choose another port"
+    )
     close(taken)
     close(listen("127.0.0.1", port, count=2, key="web.port"))
 

@@ -316,7 +316,10 @@ def test_a_port_that_is_taken_is_one_line_and_exit_3(server, shares):
         exit_code, line = fails_to_start(server)
     assert exit_code == 3
     settings = "web.port or STORMPETREL_WEB_PORT sets it"
-    assert line == f"stormpetrel: cannot listen on 127.0.0.1:{port} ({settings}): address already in use"
+    assert line == (
+        f"stormpetrel: cannot listen on 127.0.0.1:{port} ({settings}): address already in use; "
+        "stop the program that has it, or choose another port"
+    )
 
 
 def test_an_address_that_this_machine_has_not_is_one_line_and_exit_3(server):
