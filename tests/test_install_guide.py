@@ -52,6 +52,14 @@ def test_what_the_script_does_in_place_of_a_command_is_for_one_that_the_page_has
     assert "example.org" not in "".join(map(try_install.as_run, COMMANDS))
 
 
+def test_replacing_the_domain_changes_no_name_of_another_machine():
+    """A reader replaces `example.org` everywhere: the repository of the program must not have that name."""
+    assert "Replace `example.org`" in PAGE
+    clones = re.findall(r"https://(\S+)\.git\b", PAGE)
+    assert len(clones) >= 2
+    assert [one for one in clones if "example.org" in one] == []
+
+
 def test_files_that_the_page_copies_are_there_and_those_that_are_there_are_copied():
     others = [
         try_install.commands((ROOT / "docs" / page).read_text(encoding="utf-8"))

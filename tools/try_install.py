@@ -35,7 +35,7 @@ MOST_EXPOSURE = 2.0
 """Limit for `systemd-analyze security`, from 0 (locked in) to 10. Below 2 it calls a unit "OK"."""
 
 INSTEAD = {
-    "git clone https://example.org/stormpetrel.git /opt/stormpetrel": (
+    "git clone https://git.example/stormpetrel.git /opt/stormpetrel": (
         f"git clone --quiet {REPOSITORY} /opt/stormpetrel"
     ),
     "stormpetrel user add ann --email ann@example.org --admin": (
