@@ -22,7 +22,7 @@ from burst import refusals_counted, tokens_of
 
 MEMBERS = 600
 CONNECTIONS = 16
-SECONDS = 20.0
+SECONDS = 20
 DEFAULT_CEILING = "15000"
 REPORT_S = 3.0
 """Workers report to the watch each second; after this long, all they counted is in its metrics."""
@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="10,000 requests")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    wanted, seconds = (10_000, 2.0) if options.quick else (options.requests, SECONDS)
+    wanted, seconds = (10_000, 2) if options.quick else (options.requests, SECONDS)
     with (
         tempfile.TemporaryDirectory(prefix="petrel-calm-") as directory,
         places.place(

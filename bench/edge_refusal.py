@@ -54,14 +54,14 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--seconds", type=peers.whole_seconds, default=3)
     parser.add_argument("--quick", action="store_true", help="one round of a second")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--serve", type=int, metavar="PORT", help=argparse.SUPPRESS)
     parser.add_argument("refusing", nargs="?", default="ceiling", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.quick:
-        options.rounds, options.seconds = 1, 1.0
+        options.rounds, options.seconds = 1, 1
     if options.serve:
         by_ceiling = options.refusing == "ceiling"
         peers.serve(

@@ -62,13 +62,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--seconds", type=peers.whole_seconds, default=3)
     parser.add_argument("--directory", type=Path, default=places.LARGE_DIRECTORY)
     parser.add_argument("--quick", action="store_true", help="three smaller places, one short round")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     sizes = QUICK if options.quick else (SMALL, MIDDLE, places.LARGE)
-    rounds, seconds = (1, 1.0) if options.quick else (options.rounds, options.seconds)
+    rounds, seconds = (1, 1) if options.quick else (options.rounds, options.seconds)
     ways: dict[str, list[peers.Run]] = {}
     with ExitStack() as stack:
         asked = []

@@ -45,12 +45,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--seconds", type=peers.whole_seconds, default=3)
     parser.add_argument("--quick", action="store_true", help="a smaller place, one short round")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     users, posts = (500, 10_000) if options.quick else (2_000, 100_000)
-    rounds, seconds = (1, 1.0) if options.quick else (options.rounds, options.seconds)
+    rounds, seconds = (1, 1) if options.quick else (options.rounds, options.seconds)
     with (
         tempfile.TemporaryDirectory(prefix="petrel-home-") as directory,
         places.place(

@@ -5,6 +5,7 @@ All of them bind to 127.0.0.1 on ports from the system, use a temporary director
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
@@ -67,7 +68,7 @@ def wrk(
     url: str,
     *,
     pid: int,
-    seconds: float,
+    seconds: int,
     connections: int = 32,
     core: int | None = 1,
     headers: Sequence[str] = (),
@@ -82,7 +83,7 @@ def wrk(
         lua.write((script or "") + "\n" + report)
         lua.flush()
         pin = ["taskset", "-c", str(core)] if core is not None else []
-        command = [*pin, "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", lua.name]
+        command = [*pin, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", lua.name]
         for header in headers:
             command += ["-H", header]
         before_s = cpu_s(pid)
@@ -90,6 +91,13 @@ def wrk(
         used_s = cpu_s(pid) - before_s
     requests, duration_us, p99_us, refused = map(int, done.stderr.split()[-4:])
     return Run(requests / duration_us * 1e6, used_s / max(requests, 1) * 1e6, p99_us / 1000, refused)
+
+
+def whole_seconds(text: str) -> int:
+    """Convert an argument to seconds for wrk, which reads whole ones only, and prints its help for others."""
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r}: wrk runs for whole seconds, 1 or more")
+    return int(text)
 
 
 def differing(run: int) -> str:

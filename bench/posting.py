@@ -145,7 +145,7 @@ def bare_commits(url: str, seconds: float) -> float:
     return count / seconds
 
 
-def measure(store: str, *, seconds: float, rounds: int) -> dict[str, Any]:
+def measure(store: str, *, seconds: int, rounds: int) -> dict[str, Any]:
     """Return the figures of one store."""
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -200,7 +200,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--store", choices=("sqlite", "postgresql", "both"), default="both")
-    parser.add_argument("--seconds", type=float, default=10.0, help="length of a round")
+    parser.add_argument("--seconds", type=peers.whole_seconds, default=10, help="length of a round")
     parser.add_argument("--quick", action="store_true", help="one short round, SQLite only")
     parser.add_argument("--json", action="store_true", help="the figures as JSON")
     parser.add_argument("--visit", nargs=3, metavar=("PORT", "AUTHOR", "SECONDS"), help=argparse.SUPPRESS)
@@ -210,7 +210,7 @@ def main() -> None:
         taken, late = uvloop.run(visit(int(port), f"/@{author}", float(seconds)))
         print(json.dumps({"p99_ms": p99_ms(taken), "late_p99_ms": p99_ms(late)}))
         return
-    seconds, rounds = (2.0, 1) if options.quick else (options.seconds, 5)
+    seconds, rounds = (2, 1) if options.quick else (options.seconds, 5)
     stores = ["sqlite"] if options.quick else ["sqlite", "postgresql"]
     if options.store != "both":
         stores = [options.store]

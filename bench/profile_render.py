@@ -59,13 +59,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--seconds", type=peers.whole_seconds, default=3)
     parser.add_argument("--accounts", type=int, default=200)
     parser.add_argument("--quick", action="store_true", help="one round of a second, 20 accounts")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if options.quick:
-        options.rounds, options.seconds, options.accounts = 1, 1.0, 20
+        options.rounds, options.seconds, options.accounts = 1, 1, 20
     with (
         tempfile.TemporaryDirectory(prefix="petrel-profile-") as directory,
         places.place(Path(directory), places.seed(2_000, 100_000, 50)) as place,

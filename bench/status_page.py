@@ -39,12 +39,12 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--seconds", type=peers.whole_seconds, default=3)
     parser.add_argument("--quick", action="store_true", help="one round of a second")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if options.quick:
-        options.rounds, options.seconds = 1, 1.0
+        options.rounds, options.seconds = 1, 1
     rows = []
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory)
