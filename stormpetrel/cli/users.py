@@ -24,6 +24,7 @@ ASKS = {
     "reject": "permanently deletes the sign-up of @{name}",
 }
 """Text of each command's confirmation."""
+REASONED = ("suspend", "unsuspend")
 BY_OPERATOR = "by the operator, at the command line"
 
 
@@ -57,7 +58,11 @@ def add_commands(commands: Commands[Any]) -> None:
     for name, run, about in (
         ("approve", _approve, "Approves a pending sign-up."),
         ("reject", _reject, "Deletes a pending sign-up."),
-        ("suspend", _suspend, "Hides an account and ends its access at once; nothing is deleted."),
+        (
+            "suspend",
+            _suspend,
+            "Hides an account and ends its access at once; its data is deleted after 30 days.",
+        ),
         ("delete", _delete, "Permanently deletes an account and its posts; the name stays taken."),
         ("unsuspend", _unsuspend, "Undoes suspend: restores the account and its access."),
     ):
@@ -65,6 +70,8 @@ def add_commands(commands: Commands[Any]) -> None:
         parser.add_argument("name", metavar="NAME", help="the username, in any capitalization")
         if name in ASKS:
             add_yes(parser)
+        if name in REASONED:
+            _add_reason(parser)
         parser.add_argument("--json", action="store_true", help="as JSON")
     parser = add_command(
         group,
@@ -86,12 +93,22 @@ def add_commands(commands: Commands[Any]) -> None:
     )
     parser.add_argument("name", metavar="NAME", help="the username, in any capitalization")
     parser.add_argument("role", metavar="ROLE", choices=ROLES, help="member, moderator or admin")
+    parser.add_argument("--reason", metavar="TEXT", default=BY_OPERATOR, help="reason, for the audit log")
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser = add_command(
         group, "list", _list, about="Lists accounts, oldest first.", example="stormpetrel user list --pending"
     )
     parser.add_argument("--pending", action="store_true", help="only accounts that await approval")
     parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _add_reason(parser: Parser) -> None:
+    parser.add_argument(
+        "--reason",
+        metavar="TEXT",
+        default=BY_OPERATOR,
+        help='reason; shown to the account concerned (default: "%(default)s")',
+    )
 
 
 def _add_password_options(parser: Parser) -> None:
@@ -241,13 +258,13 @@ def _approve(args: argparse.Namespace) -> int:
 def _suspend(args: argparse.Namespace) -> int:
     from stormpetrel.rules.moderation import suspend
 
-    return _decide(args, suspend, "is suspended", reason=BY_OPERATOR)
+    return _decide(args, suspend, "is suspended", reason=args.reason)
 
 
 def _unsuspend(args: argparse.Namespace) -> int:
     from stormpetrel.rules.moderation import unsuspend
 
-    return _decide(args, unsuspend, "is active again", reason=BY_OPERATOR)
+    return _decide(args, unsuspend, "is active again", reason=args.reason)
 
 
 def _role(args: argparse.Namespace) -> int:
@@ -255,7 +272,7 @@ def _role(args: argparse.Namespace) -> int:
     from stormpetrel.rules.moderation import set_role
 
     role = Role(args.role)
-    return _decide(args, set_role, f"is now {_article(args.role)}", role=role, reason=BY_OPERATOR)
+    return _decide(args, set_role, f"is now {_article(args.role)}", role=role, reason=args.reason)
 
 
 def _reject(args: argparse.Namespace) -> int:

@@ -167,6 +167,25 @@ def test_a_suspension_and_its_end(add, run, either_place):
     run("token", "Nino")
 
 
+def test_the_reason_of_a_suspension_is_in_the_log_and_reaches_the_account(add, run, either_place):
+    add("Nino")
+    run("user", "suspend", "Nino", "--reason", "rule 2")
+    run("user", "unsuspend", "Nino", "--reason", "a mistake")
+    run("user", "suspend", "Nino")
+    run("user", "role", "Nino", "moderator", "--reason", "nights")
+    log = [(one["act"], one["reason"]) for one in run("moderation", "log", "--json").json]
+    assert log == [
+        ("set_role", "moderator: nights"),
+        ("suspend", "by the operator, at the command line"),
+        ("unsuspend", "a mistake"),
+        ("suspend", "rule 2"),
+    ]
+    reasons = rows(either_place, "SELECT reason FROM warnings ORDER BY id")
+    assert [reason for (reason,) in reasons] == [reason for _, reason in log[:0:-1]]
+    refused = run("user", "unsuspend", "Nino", "--reason", " ", expect=2)
+    assert refused.complaint == "reason can't be blank"
+
+
 def test_a_change_is_told_to_a_running_server(add, run, either_place):
     add("Nino")
     run("user", "suspend", "Nino")
