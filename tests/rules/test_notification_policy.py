@@ -340,6 +340,9 @@ def test_requests_are_the_same_from_few_senders_and_from_many(
     by_sender = read()
     monkeypatch.setattr(stored, "MOST_SENDERS", 7)
     assert read() == by_sender
+    for newest in (1, 9, 11):
+        monkeypatch.setattr(stored, "NEWEST", newest)
+        assert read() == by_sender
     assert [one.from_account_id for one in requests(store, ann)] == [
         strangers[number] for number in (7, 6, 5, 0)
     ]
@@ -367,10 +370,30 @@ def test_neither_store_sorts_all_requests_for_a_page(store: Store) -> None:
         "high_id": 2**62,
         "count": 20,
     }
-    plan = store.plan(stored._FIRST.downward, without=("sort",), **values)
+    plan = store.plan(stored._FIRST.downward, without=("sort",), **values, oldest_id=2**61)
     assert sorts(plan) == []
     assert any("ix_notifications_account_id_filtered_id" in step for step in plan)
     assert any("ix_notifications_filtered" in step for step in plan)
+
+
+def test_a_page_is_looked_for_in_the_newest_notifications_alone(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The notifications of one sender above those of many are not looked at one after another."""
+    monkeypatch.setattr(stored, "MOST_SENDERS", 1)
+    monkeypatch.setattr(stored, "NEWEST", 3)
+    ann, flooder, *others = (store.person() for _ in range(5))
+    choose(store, ann, for_not_following=Choice.FILTER)
+    for sender in (flooder, *others, flooder, flooder, flooder, flooder):
+        mention(store, sender, ann)
+    of = {"account_id": ann, "now_ms": store.now_ms}
+    assert stored._newest(store.connection, page=Page(limit=1), **of) == []
+    assert [one.from_account_id for one in requests(store, ann)] == [*others[::-1], flooder]
+    assert [one.from_account_id for one in requests(store, ann, Page(limit=2))] == others[:0:-1]
+    oldest = {"account_id": ann, "high_id": 2**62, "newest": 3}
+    plan = store.plan(stored._OLDEST, without=("sort", "seqscan", "bitmapscan"), **oldest)
+    assert sorts(plan) == []
+    assert any("ix_notifications_account_id_filtered_id" in step for step in plan)
 
 
 def test_a_filtered_mention_is_not_texted_to_the_phone(store: Store) -> None:
