@@ -38,9 +38,10 @@ SLOW_WEIGHT = 0.5
 class Measures:
     """The measures of one second, or the means of several.
 
-    `rates`: per second, by cohort, by CONNECTIONS, and requests, opened, failed, most_failed, cost_ms. `features`:
-    shares and estimates. `mix`, `sources`, `agents`: weights. `sampled`: the requests that were looked at.
-    `networks`: an estimate of the different networks of each cohort in the last SENDERS_S.
+    `rates`: per second, by cohort, by CONNECTIONS, and requests, opened, failed, most_failed, cost_ms, gone (pages
+    asked on connections that were reset before the request was read). `features`: shares and estimates. `mix`,
+    `sources`, `agents`: weights. `sampled`: requests that were looked at. `networks`: an estimate of the different
+    networks of each cohort in the last SENDERS_S.
     """
 
     at_s: float
@@ -103,6 +104,7 @@ class Measurer:
         agents: Counter[int] = Counter()
         networks: dict[str, list[int]] = {}
         few: list[int] = []
+        gone = 0.0
         for part in samples:
             for row in part.rows:
                 cohort = cohort_of(row, heavy)
@@ -114,6 +116,8 @@ class Measurer:
                 agents[row.agent] += 1
                 if row.address:
                     networks.setdefault(cohort, []).append(row.network)
+                elif cohort == "pages":
+                    gone += part.weight
                 if row.source != MEMBER:
                     _note(found, row, cohort)
                 elif cohort == "writes":
@@ -121,6 +125,7 @@ class Measurer:
         self._networks.append((at_s, networks))
         period_s = moment.period_s or 1.0
         rates = {name: weight / period_s for name, weight in weights.items()} | _rates(moment, period_s)
+        rates["gone"] = gone / period_s
         features = _features(rates, count_of, found) | _senders(
             part for _, _, parts in kept for part in parts
         )

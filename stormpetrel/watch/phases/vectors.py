@@ -65,7 +65,7 @@ STEADY = 0.8
 """Few senders stay the same. Those of slow connections behind a proxy become more with each second: in the first ten
 seconds 41 to 73 % of their requests were of senders who were there 2.5 s before, and 88 to 100 % of few senders'."""
 RULES = (
-    VectorRule(name="provocation", of=("claims",), share=0.08),
+    VectorRule(name="provocation", of=("claims",), share=0.02),
     VectorRule(name="expensive_bodies", of=("bodies",), share=0.05, less=("slow_bodies", "refused_bodies")),
     VectorRule(name="store_filling", of=("sign_ups",), share=0.05),
     VectorRule(name="write_flood", of=("writes",), share=0.05, within=("store_filling",), alone=0.55),
@@ -149,8 +149,17 @@ def explaining(names: Collection[str]) -> tuple[VectorRule, ...]:
 
 
 def surplus(seen: Measures, usual: Usual) -> float:
-    """Return the requests per second above the usual, of all cohorts."""
-    return sum(usual.surplus(seen, name) for name in COHORTS)
+    """Return the requests per second above the usual, of all cohorts, without those of churn and slow connections.
+
+    These are counted as connections. If their requests counted too, other attacks at the same time would have too
+    small a share of all to be named.
+    """
+    of_connections = min(usual.surplus(seen, "pages"), seen.rates.get("gone", 0.0))
+    of_connections += min(usual.surplus(seen, "bodies"), seen.rates.get("refused_bodies", 0.0))
+    if usual.excess(seen, "slow"):
+        # Slow clients send many requests on one connection and read no answer.
+        of_connections += usual.surplus(seen, "pipelined")
+    return max(0.0, sum(usual.surplus(seen, name) for name in COHORTS) - of_connections)
 
 
 def named_vectors(seen: Measures, usual: Usual) -> tuple[NamedVector, ...]:

@@ -70,6 +70,13 @@ def test_a_mean_averages_rates_over_all_seconds_and_shares_over_those_that_have_
         mean([])
 
 
+def test_pages_asked_on_connections_that_were_reset_are_counted_apart() -> None:
+    gone = traffic.crowd(Random(5))._replace(address=0, network=0)
+    seen = Measurer().measure(*a_second(Random(5), 1.0, (lambda rng: gone, 50), calm=20), at_s=1.0)
+    assert seen.rates["gone"] == pytest.approx(50.0)
+    assert seen.rates["pages"] > 50.0
+
+
 def test_figures_have_their_unit_in_the_name() -> None:
     because = {"edge/body-too-large": 3, "edge/malformed": 2}
     second = a_second(Random(3), 1.0, connections={"slow_head": 7}, because=because)

@@ -177,6 +177,68 @@ def test_bodies_that_were_refused_for_their_size_are_not_expensive(refused, name
     assert named_in(seen) == names
 
 
+@pytest.mark.parametrize(
+    ("networks", "rates", "names"),
+    [
+        # Slow connections that send many requests each, with few live streams, and feeds of many networks.
+        (
+            {
+                "pages": 206.0,
+                "pipelined": 208.0,
+                "forged": 578.0,
+                "feeds": 500.0,
+                "search": 474.0,
+                "bodies": 289.0,
+            },
+            {
+                "bodies": 83.0,
+                "refused_bodies": 76.0,
+                "streams": 68.0,
+                "forged": 93.0,
+                "pipelined": 664.0,
+                "feeds": 145.0,
+            }
+            | {"search": 77.0, "pages": 109.0, "slow": 1371.0, "slow_bodies": 239.0, "malformed": 117.0},
+            {"slow_connections", "feeds_and_search", "streams"},
+        ),
+        # Connections that are reset after a request, with forged credentials and live streams.
+        (
+            {"forged": 204.0, "streams": 414.0, "pages": 378.0, "members": 18.0},
+            {
+                "streams": 85.0,
+                "forged": 125.0,
+                "members": 59.0,
+                "pages": 2087.0,
+                "churn": 3014.0,
+                "gone": 2059.0,
+            },
+            {"connection_churn", "forged_credentials", "streams"},
+        ),
+    ],
+)
+def test_requests_of_slow_and_reset_connections_do_not_hide_attacks_beside_them(
+    networks, rates, names
+) -> None:
+    seen = recorded(networks, features={"churn_share": 0.88 if "churn" in rates else 0.0}, **rates)
+    assert named_in(seen) == names
+    assert find(seen, learnt(Random(1))[1]).verdict == "attack"
+
+
+def test_few_recorded_requests_that_claim_an_address_make_sign_ins_beside_them_provocation() -> None:
+    # Recorded in A7 x0.4 + A16 x0.4 + A23 x1.3. Their sign-ins, of one address, were called guessing of passwords.
+    seen = recorded(
+        {"claims": 267.0, "sign_ins": 1.0, "forged": 1.0, "abused": 164.0, "members": 23.0},
+        features={"one_account": 1.0, "churn_share": 0.91},
+        claims=11.0,
+        sign_ins=17.0,
+        forged=12.0,
+        abused=181.0,
+        members=89.0,
+        churn=1092.0,
+    )
+    assert named_in(seen) == {"provocation", "stolen_credentials", "connection_churn"}
+
+
 def wide_reads(rng):
     return traffic.asked(e.DEEP, e.NEW_NETWORK, e.BROWSER, address=40_000 + rng.randrange(5_000) * 250)
 
