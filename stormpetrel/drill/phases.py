@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from stormpetrel.drill.record import PageLook
 from stormpetrel.drill.scenario import Phase, Scenario
+from stormpetrel.drill.vectors.sockets import PULSE_OFF_S, PULSE_ON_S
 
 MEANS = {
     "A1": "crowd",
@@ -41,6 +42,10 @@ UNKNOWN = "unknown"
 CALM = ("", "calm")
 LATEST_S = 10.0
 """A notice that comes later than this after the end of a phase is of another one."""
+PULSING = "A15"
+PULSE_LAG_S = 2.0
+"""In the pauses of a vector that comes in pulses, its name would be wrong. So it is judged from this long after the
+beginning of a pulse until the pulse's end."""
 RIGHT, WRONG = "right", "wrong"
 
 
@@ -114,11 +119,22 @@ def _over_s(scenario: Scenario, phase: Phase, read: Sequence[PageLook]) -> float
 
 
 def _names(phase: Phase, read: Sequence[PageLook]) -> tuple[str, ...]:
-    """Return the names in the second half of a phase, the most frequent ones."""
+    """Return the names in the second half of a phase, the most frequent ones.
+
+    Only looks at which all vectors were sent count; of the whole phase, if its second half has none.
+    """
     middle_s = (phase.start_s + phase.end_s) / 2
-    labels = Counter(_label(look) for look in read if middle_s <= look.t < phase.end_s)
+    whole = [look for look in read if phase.start_s <= look.t < phase.end_s and _are_all_sent(phase, look.t)]
+    half = [look for look in whole if look.t >= middle_s]
+    labels = Counter(_label(look) for look in half or whole)
     if not labels:
         return ()
     (verdict, vectors), _ = labels.most_common(1)[0]
     crowd = ("crowd",) if verdict in ("crowd", "mixed") else ()
     return tuple(sorted({*vectors, *crowd}))
+
+
+def _are_all_sent(phase: Phase, t: float) -> bool:
+    if all(name != PULSING for name, _ in phase.vectors):
+        return True
+    return PULSE_LAG_S <= (t - phase.start_s) % (PULSE_ON_S + PULSE_OFF_S) <= PULSE_ON_S

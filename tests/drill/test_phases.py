@@ -56,6 +56,23 @@ def test_a_name_that_was_not_sent_is_wrong_and_a_missing_one_is_unknown(names, r
     assert result_of(names, ("few_sources",)) == result
 
 
+@pytest.mark.parametrize(
+    ("found", "result"), [(("connection_churn", "streams"), RIGHT), (("streams",), UNKNOWN)]
+)
+def test_a_vector_in_pulses_is_judged_while_it_is_sent(found, result):
+    # It is sent from 10 to 15 s and from 25 to 30 s; between them its name would be wrong.
+    timetable = build(
+        "pulses", (10, "calm", ()), (20, "both", (("A11", 1.0), ("A15", 1.0))), (10, "calm again", ())
+    )
+    (both,) = notices(timetable, looks(lambda t: ("attack", found if t in (28, 29) else ("streams",))))
+    assert both.result == result
+    short = build(
+        "short", (10, "calm", ()), (12, "both", (("A11", 1.0), ("A15", 1.0))), (10, "calm again", ())
+    )
+    (both,) = notices(short, looks(lambda t: ("attack", found if 12 <= t < 15 else ("streams",))))
+    assert both.result == result
+
+
 def test_a_record_of_an_earlier_version_has_no_notices():
     old = parse('{"page": {"Apps": "operational"}, "t": 1.0, "ms": 2.0}')
     assert notices(TIMETABLE, [old]) is None
