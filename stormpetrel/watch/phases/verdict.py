@@ -119,15 +119,16 @@ def _amounts(
         for name in rule.of:
             weight = SLOW_WEIGHT if name == "slow" else 1.0
             hostile_of[name] = usual.surplus(seen, name) * part * weight
-    if "pages" in hostile_of and "churn" in hostile_of:
+    churned_pages = usual.surplus(seen, "churned_pages") if "churn" in hostile_of else 0.0
+    if "pages" in hostile_of:
         # A request on a connection that is reset counts once.
-        hostile_of["pages"] = max(0.0, hostile_of["pages"] - hostile_of["churn"])
+        hostile_of["pages"] = max(0.0, hostile_of["pages"] - churned_pages)
     people: dict[str, float] = {}
     for name in _OF_PEOPLE:
         # Only cohorts that are unusual by themselves: small differences of many cohorts are no crowd.
         rest = max(0.0, usual.excess(seen, name) - hostile_of.get(name, 0.0))
         if name == "pages":
-            rest = max(0.0, rest - hostile_of.get("churn", 0.0))
+            rest = max(0.0, rest - churned_pages)
         if name in ("others", "files"):
             part = seen.features.get(f"{name.removesuffix('s')}_programs", 0.0)
             hostile_of[name] = rest * part
