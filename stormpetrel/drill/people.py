@@ -24,7 +24,7 @@ import uvloop
 
 from stormpetrel.drill import community as communities
 from stormpetrel.drill import wants
-from stormpetrel.drill.audience import DEADLINE_S, StreamAudience
+from stormpetrel.drill.audience import StreamAudience
 from stormpetrel.drill.carrier import SmsCarrier, cap_cents
 from stormpetrel.drill.client import Caller, Client, Course
 from stormpetrel.drill.community import HOMES, Community, Member
@@ -115,14 +115,13 @@ class Crowd:
     # The people
 
     def _client(self, who: Caller, address: str, headers: tuple[tuple[str, str], ...]) -> Client:
-        client = Client(
+        return Client(
             self.course,
             who,
             address=address,
             impatient=self.rng.random() < IMPATIENT_SHARE,
             headers=headers,
         )
-        return client
 
     def _member(self, one: Member, *, by_web: bool = False) -> tuple[Client, Member]:
         is_browser = by_web or one.kind in ("web", "sign_in")
@@ -211,10 +210,14 @@ class Crowd:
             self.posted[text] = member
             answer = await client.ask(want, time.monotonic())
         if answer is not None:
-            self.phones.expect_post(member.account_id, text, at_s)
-            task = asyncio.create_task(self.audience.expect(member.account_id, text, at_s))
-            self._watching.add(task)
-            task.add_done_callback(self._watching.discard)
+            self.expect(member.account_id, text, at_s)
+
+    def expect(self, poster_id: str, text: str, at_s: float) -> None:
+        """Expect a post that was acknowledged now at the phones and the listeners that get its author's posts."""
+        self.phones.expect_post(poster_id, text, at_s)
+        task = asyncio.create_task(self.audience.expect(poster_id, text, at_s))
+        self._watching.add(task)
+        task.add_done_callback(self._watching.discard)
 
     def _new_text(self) -> str:
         self._number += 1
@@ -388,6 +391,12 @@ class Crowd:
             "sms": self.write_text,
         }[kind]
 
+    async def finish(self) -> None:
+        """Wait until it is known of each acknowledged post which listeners and phones received it in time."""
+        while self._watching:
+            await asyncio.wait(self._watching)
+        await self.phones.finish()
+
     def close(self) -> None:
         """Close the audience's streams."""
         self.audience.close()
@@ -451,8 +460,7 @@ async def run(plan: PeoplePlan, out: TextIO) -> None:
     await opening
     if tasks:
         await asyncio.wait(tasks, timeout=TAIL_S)
-    await asyncio.sleep(DEADLINE_S + 0.5)
-    await crowd.phones.finish()
+    await crowd.finish()
     crowd.close()
     await carrier.close()
     out.write(f"{bill_json(replace(carrier.bill, doubled=crowd.phones.doubled))}\n")

@@ -41,7 +41,7 @@ WATCH_EVERY_S = 0.5
 GRACE_S = 200.0
 """Longest time after the end of the scenario for checking posts and clearing up."""
 SETTLE_S = DEADLINE_S + 0.5
-"""How long the people wait after the scenario for streamed posts; longer if answers are late."""
+"""How long the people wait after the scenario for posts in streams: usually as long as for a post of its end."""
 LOOK_S = 8.0
 """Share of checking posts in the progress: about as long as it takes without interference."""
 ATTACK_CONNECTIONS_PER_S = 4_500
