@@ -25,6 +25,8 @@ ROOM_BYTES = 4 * 1024**3
 PROCESSES = "5"
 """More than twice the two cores that we test on: most tests wait for a process or a deadline. 3 left 30 % of the CPU
 idle; 5 take some 5 % less time than 4, although each process reads all tests, for 5 s of CPU time."""
+CALM_PROCESSES = "2"
+"""For the tests marked `calm`: drills without an attack, of which each takes a fifth of a core."""
 
 LINT = (
     ("ruff check", ["ruff", "check", "."]),
@@ -45,8 +47,8 @@ def run(name: str, command: list[str]) -> bool:
     return passed
 
 
-def pytest(marked: str, *, side_by_side: bool = True, files: Sequence[str] = ()) -> tuple[str, list[str]]:
-    """Return the pytest check for tests `marked`, over PROCESSES or one; PYTEST adds options.
+def pytest(marked: str, *, processes: str = PROCESSES, files: Sequence[str] = ()) -> tuple[str, list[str]]:
+    """Return the pytest check for tests `marked`, over so many processes; PYTEST adds options.
 
     `files`: all that have such tests, if they are known; PYTEST may name others.
     """
@@ -56,7 +58,7 @@ def pytest(marked: str, *, side_by_side: bool = True, files: Sequence[str] = ())
         "-m",
         "pytest",
         # In their own order: otherwise files with few long tests would come last, and one process would wait.
-        *(("-n", PROCESSES, "--dist", "loadfile", "--no-loadscope-reorder") if side_by_side else ()),
+        *(("-n", processes, "--dist", "loadfile", "--no-loadscope-reorder") if processes != "1" else ()),
         "-m",
         marked,
     ]
@@ -132,12 +134,13 @@ def main(arguments: list[str]) -> int:
     groups = {
         "all": lambda: [
             *LINT,
-            pytest("alone and not prove", side_by_side=False, files=files_with("alone")),
-            pytest("not prove and not alone"),
+            pytest("alone and not prove", processes="1", files=files_with("alone")),
+            pytest("calm and not prove", processes=CALM_PROCESSES, files=files_with("calm")),
+            pytest("not prove and not alone and not calm"),
         ],
         "lint": lambda: list(LINT),
         "prove": lambda: [
-            pytest("prove and alone", side_by_side=False, files=files_with("alone")),
+            pytest("prove and alone", processes="1", files=files_with("alone")),
             pytest("prove and not alone"),
         ],
         "bench": benches,

@@ -19,13 +19,13 @@ from stormpetrel.drill.engine import Engine
 from stormpetrel.drill.fronts import DOMAIN, SHIPPED, Front
 from stormpetrel.drill.loopback import Address, TrafficBudget
 from stormpetrel.drill.record import OK
-from stormpetrel.drill.run import Result, run
+from stormpetrel.drill.run import Result
 from stormpetrel.drill.tls import TlsName
 from stormpetrel.drill.vectors import http2
 from stormpetrel.drill.vectors.attack_requests import AttackRequest, Behaviour
 from stormpetrel.drill.wire import WireResponse, connect, request
 from stormpetrel.proxies.site import EDGE_SETTINGS
-from tests.drill.prepared import setting
+from tests.drill.prepared import drilled, setting
 from tests.parts import require
 
 SECONDS = 6
@@ -204,24 +204,26 @@ def test_cookies_of_an_instance_with_https_have_the_prefix():
 @pytest.fixture(scope="module")
 def calm(tmp_path_factory: pytest.TempPathFactory) -> Result:
     require("nginx")
-    return run(
-        setting(),
-        tmp_path_factory.mktemp("behind") / "nginx",
-        scenario=scenario.build("a few", (SECONDS, "calm", ())),
+    result, _ = drilled(
+        tmp_path_factory.mktemp("behind"),
+        scenario.build("a few", (SECONDS, "calm", ())),
         mode="full",
         front="nginx",
         has_tls=True,
-        seed=1,
-        scale=1.0,
-        tell=lambda moment: None,
+        passes=lambda result, _: are_served(result),
     )
+    return result
 
 
-@pytest.mark.alone
+def are_served(result: Result) -> bool:
+    return sum(one.outcome == OK for one in result.lines) >= len(result.lines) * 0.97
+
+
+@pytest.mark.calm
 def test_people_are_served_behind_nginx_and_its_work_is_counted(calm):
     served = [one for one in calm.lines if one.outcome == OK]
     outcomes = Counter((one.channel, one.outcome, one.status) for one in calm.lines if one.outcome != OK)
-    assert len(served) >= len(calm.lines) * 0.97, outcomes
+    assert are_served(calm), outcomes
     assert {one.channel for one in served} >= {"apps", "web", "posting", "streaming", "new", "returning"}
     assert calm.run.column == "full behind nginx"
     assert 0 < calm.usage.front_s < calm.usage.server_s
@@ -230,7 +232,7 @@ def test_people_are_served_behind_nginx_and_its_work_is_counted(calm):
     assert (use.cpu_s, use.sent, use.skipped) == (calm.usage.front_s, 0, 0)
 
 
-@pytest.mark.alone
+@pytest.mark.calm
 def test_every_acknowledged_post_is_found_behind_it(calm):
     posted = {one.text for one in calm.lines if one.text}
     assert posted

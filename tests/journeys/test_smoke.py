@@ -36,7 +36,7 @@ def smoked(directory: Path, mode: str, factor: float) -> Scores:
         shortened(scenario.smoke(), factor),
         mode=mode,
         kept=is_kept,
-        passes=lambda scores: bool(missed(scores)) != is_kept,
+        passes=lambda _, scores: bool(missed(scores)) != is_kept,
     )
     for row in channel_rows([scores]):
         print(*row)

@@ -7,10 +7,17 @@ import stat
 import subprocess
 import sys
 
+import pytest
+
 from tools import check
 
 PASSES = ("one that passes", ["python", "-c", "print('seen one')"])
 FAILS = ("one that fails", ["python", "-c", "raise SystemExit(1)"])
+TESTS = [
+    "pytest: alone and not prove",
+    "pytest: calm and not prove",
+    "pytest: not prove and not alone and not calm",
+]
 
 
 def test_every_check_runs_although_an_earlier_one_failed(monkeypatch, capfd):
@@ -31,8 +38,7 @@ def test_pytest_comes_last_so_that_its_summary_closes_the_output(monkeypatch):
     monkeypatch.setattr(check, "run", lambda name, command: not seen.append(name))
     monkeypatch.setenv("PYTEST", "-k word")
     assert check.main(["all"]) == 0
-    alone, together = "pytest: alone and not prove", "pytest: not prove and not alone"
-    assert seen == ["ruff check", "ruff format", "mypy --strict", "import rules", alone, together]
+    assert seen == ["ruff check", "ruff format", "mypy --strict", "import rules", *TESTS]
 
 
 def test_all_tests_are_read_beside_the_checks_before_them_and_no_longer(monkeypatch):
@@ -49,10 +55,7 @@ def test_all_tests_are_read_beside_the_checks_before_them_and_no_longer(monkeypa
     monkeypatch.setattr(check, "begin_collecting", lambda: begun)
     monkeypatch.setattr(check, "run", run)
     assert check.main(["all"]) == 0
-    assert [name for name, has_ended in ended.items() if has_ended] == [
-        "pytest: alone and not prove",
-        "pytest: not prove and not alone",
-    ]
+    assert [name for name, has_ended in ended.items() if has_ended] == TESTS
 
 
 def test_reading_all_tests_caches_their_bytecode(monkeypatch, tmp_path):
@@ -63,11 +66,14 @@ def test_reading_all_tests_caches_their_bytecode(monkeypatch, tmp_path):
     assert list(tmp_path.rglob("test_slim*-pytest-*.pyc"))
 
 
-def test_every_test_that_runs_alone_is_in_the_files_of_that_run_unless_others_are_asked_for(monkeypatch):
+@pytest.mark.parametrize("kind", ["alone", "calm"])
+def test_every_test_that_wants_an_idle_machine_is_in_the_files_of_its_run_unless_others_are_asked_for(
+    monkeypatch, kind
+):
     monkeypatch.delenv("PYTEST", raising=False)
-    files = check.files_with("alone")
+    files = check.files_with(kind)
     listed = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--collect-only", "-m", "alone or prove", *files],
+        [sys.executable, "-m", "pytest", "-q", "--collect-only", "-m", f"{kind} or prove", *files],
         cwd=check.ROOT,
         capture_output=True,
         text=True,
@@ -78,11 +84,11 @@ def test_every_test_that_runs_alone_is_in_the_files_of_that_run_unless_others_ar
     assert not [
         path
         for path in check.ROOT.glob("tests/**/*.py")
-        if re.search(r"from pytest import .*\bmark\b|\bmarkers?\(.alone", path.read_text(encoding="utf-8"))
+        if re.search(rf"from pytest import .*\bmark\b|\bmarkers?\(.{kind}", path.read_text(encoding="utf-8"))
     ]
-    assert check.pytest("alone", files=files)[1][-len(files) :] == files
+    assert check.pytest(kind, files=files)[1][-len(files) :] == files
     monkeypatch.setenv("PYTEST", "tests/tools -k word")
-    assert check.pytest("alone", files=files)[1][-3:] == ["tests/tools", "-k", "word"]
+    assert check.pytest(kind, files=files)[1][-3:] == ["tests/tools", "-k", "word"]
 
 
 def test_no_test_of_that_name_is_a_failure_only_when_all_were_asked_for(monkeypatch):
