@@ -105,9 +105,8 @@ class PhaseTracker:
     ) -> Tracked:
         if now.verdict == "calm":
             self._suspected = 0
-            if not overload_epoch_s:
-                self.usual = self.usual.learn(seen)
             if not overload_epoch_s or self._is_idle:
+                self.usual = self.usual.learn(seen)
                 return Tracked()
         else:
             self._suspected += 1
