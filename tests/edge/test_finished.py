@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stormpetrel.audience.counter import VisitorCounter
+from stormpetrel.audience.counter import KEY_BYTES, VisitorCounter
+from stormpetrel.audience.periods import periods_at
 from stormpetrel.edge.finished import AnswerKey, FinishedAnswers, FinishedOffer
 from stormpetrel.shield.identify import TokenEntry
 from stormpetrel.shield.paths import API, Family, PathFacts
@@ -279,6 +281,8 @@ def test_an_answer_from_memory_is_counted_and_limited_like_one_of_the_applicatio
 
 def test_each_answer_from_memory_is_counted_for_the_audience_also_in_the_next_period() -> None:
     visitors = VisitorCounter()
+    visitors.begin(periods_at(time.time())[0], bytearray(KEY_BYTES))
+    visitors.tick(time.time())
     with members(visitors=visitors) as (place, _), place.connect() as client:
         for _ in range(5):
             client.ask(bearer("ada", "DNT: 1"))
