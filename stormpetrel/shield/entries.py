@@ -86,8 +86,10 @@ def require_harmless(entry: OperatorEntry, *, proxies: Iterable[_Network], sessi
     for network, about in own:
         if network.version == denied.version and network.overlaps(denied):
             shown = canonical_value("address", str(network))
+            how = "holds" if network.prefixlen > denied.prefixlen else "belongs to"
+            named = f"is {about}" if shown == entry.value else f"{how} {shown}, {about}"
             raise InvalidEntry(
-                f"{entry.value} holds {shown}, {about}; stormpetrel shield deny --force denies it all the same"
+                f"{entry.value} {named}; stormpetrel shield deny --force denies it all the same"
             )
 
 

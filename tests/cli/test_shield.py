@@ -176,7 +176,7 @@ def test_what_is_said_of_somebody_is_shown_by_why_and_can_be_taken_back(run, wat
         (("deny", "0.0.0.0/0", "--reason", "x"), "too wide"),
         (
             ("deny", "127.0.0.1", "--reason", "x"),
-            "127.0.0.1 holds 127.0.0.1, this machine itself; stormpetrel",
+            "127.0.0.1 is this machine itself; stormpetrel",
         ),
         (("deny", "::1", "--reason", "x"), "this machine itself"),
         (("deny", "198.51.100.0/24", "--reason", "x"), "holds 198.51.100.7, where you are connected from"),

@@ -103,11 +103,11 @@ PROXIES = (
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        ("127.0.0.1", "127.0.0.1 holds 127.0.0.1, this machine itself"),
+        ("127.0.0.1", "127.0.0.1 is this machine itself"),
         ("127.0.0.0/24", "127.0.0.0/24 holds 127.0.0.1, this machine itself"),
-        ("::1", "::1 holds ::1, this machine itself"),
-        ("127.0.0.2", "127.0.0.2 holds 127.0.0.2, a proxy of edge.trusted_proxies"),
-        ("10.3.7.7", "10.3.7.7 holds 10.3.0.0/16, a proxy"),
+        ("::1", "::1 is this machine itself"),
+        ("127.0.0.2", "127.0.0.2 is a proxy of edge.trusted_proxies"),
+        ("10.3.7.7", "10.3.7.7 belongs to 10.3.0.0/16, a proxy"),
         ("2001:db8::/64", "2001:db8::/64 holds 2001:db8::2, a proxy"),
         ("198.51.100.0/24", "198.51.100.0/24 holds 198.51.100.7, where you are connected from"),
     ],
