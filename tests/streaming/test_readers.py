@@ -27,7 +27,7 @@ def updates(*posts):
 def wait(home, reader):
     """Return when the stream has come to a post of the reader, and has given nothing else meanwhile.
 
-    The stream decides by what is true when it comes to a post: a change that follows at once may be true by then.
+    The stream reads the reader's choices when it handles a post. A change right after the post may be stored by then.
     """
     post = reader.post("Now")
     assert told(home, post) == updates(post)
