@@ -187,6 +187,9 @@ def is_alike(seen: Measures, usual: Usual) -> bool:
     """Return whether the mix is the usual one, however much of it comes: more of everything is no attack."""
     weight = max(float(seen.sampled), sum(seen.mix.values()))
     known = usual.seconds * sum(usual.mix.values())
+    if known < 1.0:
+        # An instance without visitors has no usual mix that more could come of.
+        return False
     chance = noise(weight, known, len(seen.mix.keys() | usual.mix.keys()))
     return jensen_shannon(seen.mix, usual.mix) - chance < ALIKE_BITS
 

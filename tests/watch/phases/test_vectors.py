@@ -9,6 +9,7 @@ import pytest
 from stormpetrel.model.attack import UNKNOWN_VECTOR, VECTORS
 from stormpetrel.shield import evidence as e
 from stormpetrel.watch.phases.measures import Measures, figures, mean
+from stormpetrel.watch.phases.usual import Usual
 from stormpetrel.watch.phases.vectors import RULES, named_vectors
 from stormpetrel.watch.phases.verdict import find
 from tests.watch.phases import traffic
@@ -35,6 +36,18 @@ CASES = (
     ("store_filling", traffic.store_filling, 60, {}),
     ("feeds_and_search", traffic.feeds_and_search, 800, {}),
 )
+
+
+def test_an_attack_on_an_instance_without_visitors_has_a_name():
+    # The watch's own requests are counted, but not sampled: there is no usual mix.
+    usual = Usual()
+    for second in range(24):
+        rates = {"requests": (13.0, 1.0, 0.0)[second % 3], "opened": (13.0, 1.0, 0.0)[second % 3]}
+        mix = {"expensive": 8.6} if second == 0 else {}
+        usual = usual.learn(Measures(float(second), rates, {}, mix, sampled=len(mix), networks={}))
+    rates = {"few": 180.0, "requests": 180.0, "opened": 11.0}
+    seen = Measures(30.0, rates, {"steady": 1.0}, {"few": 180.0}, sampled=180, networks={"few": 5.0})
+    assert [one.name for one in named_vectors(seen, usual)] == ["few_sources"]
 
 
 def names(seed, mixes, **more):
