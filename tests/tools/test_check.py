@@ -36,6 +36,7 @@ def test_it_passes_when_all_pass(monkeypatch):
 def test_pytest_comes_last_so_that_its_summary_closes_the_output(monkeypatch):
     seen = []
     monkeypatch.setattr(check, "run", lambda name, command: not seen.append(name))
+    monkeypatch.setattr(check, "run_beside_others", check.run)
     monkeypatch.setenv("PYTEST", "-k word")
     assert check.main(["all"]) == 0
     assert seen == ["ruff check", "ruff format", "mypy --strict", "import rules", *TESTS]
@@ -54,6 +55,7 @@ def test_all_tests_are_read_beside_the_checks_before_them_and_no_longer(monkeypa
 
     monkeypatch.setattr(check, "begin_collecting", lambda: begun)
     monkeypatch.setattr(check, "run", run)
+    monkeypatch.setattr(check, "run_beside_others", run)
     assert check.main(["all"]) == 0
     assert [name for name, has_ended in ended.items() if has_ended] == TESTS
 
@@ -97,6 +99,58 @@ def test_no_test_of_that_name_is_a_failure_only_when_all_were_asked_for(monkeypa
     assert not check.run(*nothing)
     monkeypatch.setenv("PYTEST", "-k word")
     assert check.run(*nothing)
+
+
+COUNTED = """
+from pathlib import Path
+import pytest
+
+def runs(name):
+    path = Path({folder!r}) / name
+    path.write_text(path.read_text() + "x" if path.exists() else "x")
+    return len(path.read_text())
+
+@pytest.mark.parametrize("number", range({tests}))
+def test_one(number):
+    assert runs(f"one-{{number}}") not in {fails}
+
+def test_other():
+    runs("other")
+"""
+
+
+@pytest.mark.parametrize(
+    ("tests", "fails", "passes", "runs"),
+    [
+        pytest.param(1, (), True, 1, id="none fails"),
+        pytest.param(3, (1,), True, 1 + check.REPEATS, id="fails beside others only"),
+        pytest.param(1, (1, 3), False, 3, id="fails by itself too, if not at once"),
+        pytest.param(check.MOST_REPEATED + 1, (1,), False, 1, id="too many fail"),
+    ],
+)
+def test_the_few_tests_that_fail_beside_others_are_repeated_by_themselves(
+    monkeypatch, tmp_path, capfd, tests, fails, passes, runs
+):
+    monkeypatch.delenv("PYTEST", raising=False)
+    monkeypatch.setattr(check, "ROOT", tmp_path)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "test_it.py").write_text(COUNTED.format(folder=str(tmp_path), tests=tests, fails=fails))
+    assert check.run_beside_others(*check.pytest("not prove", processes="2")) is passes
+    assert {len((tmp_path / f"one-{number}").read_text()) for number in range(tests)} == {runs}
+    assert (tmp_path / "other").read_text() == "x"
+    last = capfd.readouterr().out.splitlines()[-1]
+    names = ", ".join(f"test_it.py::test_one[{number}]" for number in range(tests))
+    was_repeated = f"Failed beside other tests, passed 3 times in a row by themselves: {names}"
+    assert (last == was_repeated) is (passes and runs > 1)
+
+
+@pytest.mark.parametrize("status", [2, 3])
+def test_nothing_is_repeated_after_a_run_that_did_not_end(monkeypatch, status):
+    seen = []
+    monkeypatch.setattr(check, "_status", lambda name, command: seen.append(name) or status)
+    monkeypatch.setattr(check, "_failed_tests", lambda cache: ["test_it.py::test_one"])
+    assert not check.run_beside_others("tests", ["python"])
+    assert seen == ["tests"]
 
 
 def test_a_wrong_word_is_wrong_use():
