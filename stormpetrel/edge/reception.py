@@ -18,14 +18,16 @@ from stormpetrel.shield.canary import HEADER as CANARY
 from stormpetrel.shield.classify import K1, K1_COLD
 from stormpetrel.shield.identify import Visit
 from stormpetrel.shield.marks import has_visitor_cookie
+from stormpetrel.shield.paths import PathFacts
 from stormpetrel.shield.queues import GONE, Ticket
 
 HEALTH = b"/health"
 _CACHED_METHODS = frozenset({"GET", "HEAD"})
+_NO_PATH = PathFacts()
 
 
 class Reception:
-    """The message of which the head was read last, and its sender.
+    """The message of which the head was read last, the facts of its path, and its sender.
 
     `forwarding`: the senders that messages name; None if all are from the connection's own client. `head` is None
     unless the cache may answer the message.
@@ -38,6 +40,7 @@ class Reception:
         "forwarding",
         "head",
         "message",
+        "path_facts",
         "sender",
         "visit",
     )
@@ -49,6 +52,7 @@ class Reception:
         self.forwarding: ForwardedSenders | None = None
         self.sender = sender
         self.message: RequestMessage | None = None
+        self.path_facts = _NO_PATH
         self.visit: Visit = sender.anonymous_visit
         self.head: Head | None = None
 
@@ -82,7 +86,7 @@ class Reception:
         if forwarding is not None:
             named = forwarding.named(message.headers)
             self.speak_for(forwarding.sender(named))
-        path_facts = worker.paths[message.path]
+        self.path_facts = path_facts = worker.paths[message.path]
         self.visit = visit = self._visits.visit_of(
             message, self.sender, now, is_same_for_all=path_facts.is_same_for_all
         )
@@ -127,7 +131,7 @@ class Reception:
         if (
             token_hash is None
             or message.method != "GET"
-            or self._worker.paths[message.path].finished is None
+            or self.path_facts.finished is None
             or message.has_body
             or message.is_upgrade
             # A token in the query would stay in memory; and a canary tests the whole way of a request.
@@ -150,7 +154,7 @@ class Reception:
         limit = worker.config.max_body_bytes
         # Uploads need a credential. An unverified one may be valid: its body is read only after the look-up.
         if not self.visit.is_anonymous:
-            limit = worker.paths[message.path].body_bytes or limit
+            limit = self.path_facts.body_bytes or limit
         if message.length > limit:
             raise MessageError(BODY_TOO_LARGE)
         if self.forwarding is not None and self.forwarding.is_over:
@@ -170,7 +174,7 @@ class Reception:
             at_s=now,
             canary=message.facts.get(CANARY),
         )
-        if ticket.lane == K1 and self._worker.paths[message.path].reads_home and self._is_cold():
+        if ticket.lane == K1 and self.path_facts.reads_home and self._is_cold():
             ticket.lane = K1_COLD
         if self.forwarding is not None and self.forwarding.is_over and ticket.state != GONE:
             # Hot pages were served before this point: they cost less than a refusal.

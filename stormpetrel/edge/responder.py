@@ -220,7 +220,7 @@ class Responder:
             self._refuse(message, because, ticket, now)
             return
         ticket.kind = kind_of(
-            worker.paths[message.path],
+            reception.path_facts,
             message.path,
             message.query,
             changes=message.method in WRITES,

@@ -36,7 +36,7 @@ GIVES_UP_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class CountTables:
-    """CountTables by name and outcome, as in `WorkerReport`."""
+    """Counts by name and outcome, as in `WorkerReport`."""
 
     classes: Table = field(default_factory=dict)
     channels: Table = field(default_factory=dict)
@@ -47,7 +47,7 @@ class CountTables:
 
 
 class Counters:
-    """CountTables since the last `take`. At most classes x channels x MAX_APPLICATIONS, MAX_REFUSALS refusals one by
+    """Counts since the last `take`. At most classes x channels x MAX_APPLICATIONS, MAX_REFUSALS refusals one by
     one and MAX_SUMS sums of the others."""
 
     __slots__ = ("_applications", "_counts", "_refusals", "_sums", "because", "held", "held_readers")

@@ -68,7 +68,7 @@ class PathTable(dict[bytes, PathFacts]):
     """The facts by raw path: `table[path]`. Never raises KeyError: `find` gives the facts of any path.
 
     It stores the facts of at most REMEMBERED paths and is emptied when full. Of long paths it stores the last alone:
-    the parts of a worker look one request's path up six times, and decoding 8 KB takes 0.1 ms. A dictionary and not a
+    a worker looks up the path of one request several times, and decoding 8 KB takes 0.1 ms. A dictionary and not a
     method, because every request looks its path up, also a refused one: a method would cost three times as much.
     """
 
