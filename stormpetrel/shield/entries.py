@@ -85,7 +85,8 @@ def require_harmless(entry: OperatorEntry, *, proxies: Iterable[_Network], sessi
         )
     for network, about in own:
         if network.version == denied.version and network.overlaps(denied):
-            shown = canonical_value("address", str(network))
+            # Trusted proxies may be a wider network than a rule.
+            shown = _shown(network)
             how = "holds" if network.prefixlen > denied.prefixlen else "belongs to"
             named = f"is {about}" if shown == entry.value else f"{how} {shown}, {about}"
             raise InvalidEntry(
@@ -123,5 +124,9 @@ def _network(text: str) -> str:
     widest = WIDEST_IPV4 if network.version == 4 else WIDEST_IPV6
     if network.prefixlen < widest:
         raise InvalidEntry(f"{text} is too wide: /{widest} is the widest for IPv{network.version}")
+    return _shown(network)
+
+
+def _shown(network: _Network) -> str:
     alone = network.prefixlen == network.max_prefixlen
     return str(network.network_address) if alone else str(network)

@@ -97,6 +97,8 @@ PROXIES = (
     ipaddress.ip_network("10.3.0.0/16"),
     ipaddress.ip_network("127.0.0.2"),
     ipaddress.ip_network("2001:db8::2"),
+    ipaddress.ip_network("172.16.0.0/12"),
+    ipaddress.ip_network("fd00::/8"),
 )
 
 
@@ -109,6 +111,8 @@ PROXIES = (
         ("127.0.0.2", "127.0.0.2 is a proxy of edge.trusted_proxies"),
         ("10.3.7.7", "10.3.7.7 belongs to 10.3.0.0/16, a proxy"),
         ("2001:db8::/64", "2001:db8::/64 holds 2001:db8::2, a proxy"),
+        ("172.18.0.1", "172.18.0.1 belongs to 172.16.0.0/12, a proxy"),
+        ("fd12::/64", "fd12::/64 belongs to fd00::/8, a proxy"),
         ("198.51.100.0/24", "198.51.100.0/24 holds 198.51.100.7, where you are connected from"),
     ],
 )
