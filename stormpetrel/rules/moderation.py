@@ -415,9 +415,11 @@ def set_role(
         raise Invalid(f"@{account.username} is already {role.value}")
     if user.role is Role.ADMIN:
         _keep_an_admin(connection, account_id)
+    # The role in front must not make a reason of a blank one.
+    said = f"{role.value}: {_reason(reason)}"
     accounts.set_role(connection, account_id=account_id, role=role)
     connection.tell(AccessChanged(account_id))
-    note(connection, actor, Act.SET_ROLE, reason=f"{role.value}: {reason}", account=account, now_ms=now_ms)
+    note(connection, actor, Act.SET_ROLE, reason=said, account=account, now_ms=now_ms)
 
 
 def approve(connection: Connection, actor: Moderator, *, account_id: int, now_ms: int) -> None:

@@ -182,8 +182,9 @@ def test_the_reason_of_a_suspension_is_in_the_log_and_reaches_the_account(add, r
     ]
     reasons = rows(either_place, "SELECT reason FROM warnings ORDER BY id")
     assert [reason for (reason,) in reasons] == [reason for _, reason in log[:0:-1]]
-    refused = run("user", "unsuspend", "Nino", "--reason", " ", expect=2)
-    assert refused.complaint == "reason can't be blank"
+    for command in (("unsuspend", "Nino"), ("role", "Nino", "member")):
+        refused = run("user", *command, "--reason", " ", expect=2)
+        assert refused.complaint == "reason can't be blank"
 
 
 def test_a_change_is_told_to_a_running_server(add, run, either_place):
