@@ -34,6 +34,7 @@ class FastPath:
         "_apart",
         "_cookie",
         "_counted",
+        "_counted_in",
         "_introduced",
         "_period",
         "_polled",
@@ -62,8 +63,10 @@ class FastPath:
         self._refused_wire = b""
         # The sender on this connection that needs no visitor cookie any more.
         self._introduced: Identity | None = None
-        # The request on this connection whose visitor was counted last; its count, if it was counted apart.
+        # The request on this connection whose visitor was counted last, in which period; its count, if it was counted
+        # apart.
         self._counted: HeadFacts | None = None
+        self._counted_in = 0
         self._apart: list[int] | None = None
         # The browser that was counted for a page on this connection: for another page it is not counted again.
         self._agent: bytes | None = _NO_AGENT
@@ -165,10 +168,11 @@ class FastPath:
         if page.hits == 1:
             worker.cache.first_hit(page)
         facts = head.facts
-        if facts is not self._counted:
+        if facts is not self._counted or self._counted_in != worker.period:
             if (
                 facts is not None
                 and page.is_html
+                and self._counted_in == worker.period
                 and facts.get(b"user-agent") == self._agent
                 and facts.get(b"cookie") == self._cookie
             ):
@@ -196,9 +200,9 @@ class FastPath:
         self._write(wire)
 
     def _count(self, page: CachedPage, head: Head, now: float) -> None:
-        """Count the visitor of a request, once on this connection."""
+        """Count the visitor of a request, once on this connection in each period."""
         audience, facts = self._worker.audience, head.facts
-        self._counted = facts
+        self._counted, self._counted_in = facts, self._worker.period
         if audience is None:
             return
         self._apart = audience.see_head(head, self.stranger, epoch_s=self._worker.epoch_s(now))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import gzip
 import threading
+import time
 
 import brotli
 import pytest
 
+from stormpetrel.audience.counter import KEY_BYTES, VisitorCounter
+from stormpetrel.audience.periods import periods_at
 from stormpetrel.shield import cookies
 from tests.edge.place import PAGE, SECRET, Place, a_place, get
 
@@ -285,3 +288,19 @@ def test_metered_pages_tell_each_visitor_their_own_limit() -> None:
                 assert answer.headers["x-ratelimit-reset"].endswith("Z")
                 left.append(answer.headers["x-ratelimit-remaining"])
         assert left == ["99", "99", "99"]
+
+
+@pytest.mark.parametrize("path", ["/hot/a", "/hot/b"])
+def test_a_visitor_whose_connection_is_older_than_the_period_is_counted_in_it(path: str) -> None:
+    # The watch's key may come after the first visitors, and a connection may be open at midnight.
+    visitors = VisitorCounter()
+    with a_place(visitors=visitors) as place, place.connect() as client:
+        assert place.ask(get("/hot/b")).status == 200
+        for _ in range(3):
+            client.ask(get("/hot/a", "User-Agent: Mozilla/5.0 (X11; Linux) Firefox/140.0"))
+        place.call(lambda: visitors.begin(periods_at(time.time())[0], bytearray(KEY_BYTES)))
+        assert place.call(lambda: visitors.tick(time.time()))
+        place.call(place.server.worker.forget_visitors)
+        for _ in range(3):
+            client.ask(get(path, "User-Agent: Mozilla/5.0 (X11; Linux) Firefox/140.0"))
+        assert place.call(visitors.take).counts["known_by/address"] == 1
