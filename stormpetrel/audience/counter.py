@@ -90,6 +90,7 @@ class VisitorCounter:
         "_announced",
         "_apart",
         "_ended",
+        "_has_day",
         "_people",
         "_periods",
         "_running",
@@ -103,6 +104,9 @@ class VisitorCounter:
         self.programs = array("q", bytes(8 * MEMO))
         self.is_counting = False
         """Whether a period runs. Without one no sighting is remembered: a person would count with each request."""
+        # Without a watch at midnight, a week and a month go on alone. When the key of the day comes, the memo forgets
+        # all sightings, and each person would be counted again.
+        self._has_day = False
         self._periods: dict[str, _CountedPeriod] = {}
         self._running: list[_CountedPeriod] = []
         self._ended: list[_CountedPeriod] = []
@@ -127,6 +131,7 @@ class VisitorCounter:
         for one in [one for one in self._periods.values() if one.period.until_s <= at_s]:
             self._ended.append(self._periods.pop(one.period.name))
         self._running, self.is_counting = running, bool(running)
+        self._has_day = any(one.period.kind == "day" for one in running)
         # Visitors of the day before are counted again today; the memos must not outlive the key.
         self.memo[:] = array("q", bytes(8 * MEMO))
         self.programs[:] = array("q", bytes(8 * MEMO))
@@ -162,9 +167,9 @@ class VisitorCounter:
     def count_person(self, known_by: str, landing: str = "", referrer: str = "") -> None:
         """Add a person to the plain counts. `known_by`: account, cookie, address or phone. The others are classes.
 
-        Do nothing while no period runs.
+        Do nothing while no day runs.
         """
-        if not self.is_counting:
+        if not self._has_day:
             return
         # One count of all three together: three would take a tenth of a new visitor's time.
         person = known_by, landing, referrer

@@ -89,6 +89,21 @@ def test_nothing_is_counted_or_remembered_before_a_period_begins():
     assert not counter.take()
 
 
+def test_a_person_seen_before_the_key_of_the_day_comes_is_counted_once_in_that_day():
+    # The watch was down at midnight: the week and the month go on.
+    day, week, month = periods_at(NOON_S)
+    counter = counting(periods=(week, month))
+    for is_begun in (False, True):
+        if is_begun:
+            counter.begin(day, bytearray(b"k" * KEY_BYTES))
+            assert counter.tick(NOON_S + 1)
+        counter.add(b"account 1", (WEB,))
+        counter.count_person("account")
+    news = counter.take()
+    assert news.counts == {"known_by/account": 1}
+    assert [round(estimate(registers_of(news, one.name, WEB))) for one in (day, week, month)] == [1, 1, 1]
+
+
 def test_a_sighting_is_forgotten_when_the_day_ends():
     counter = counting()
     counter.remember(12_345)
