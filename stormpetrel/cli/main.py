@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -47,6 +48,8 @@ FILES = {
 
 REPEATED = {"username": "name", "email": "email"}
 """Fields of a refusal whose value is repeated, and the argument that it is in. Never a password."""
+_NOT_UTF_8 = "surrogates not allowed"
+"""The codec's reason for a text that Python made of bytes that are not UTF-8."""
 DONE = 0
 WRONG_USE = 2
 ENVIRONMENT_FAILED = 3
@@ -112,6 +115,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     args = argparse.Namespace()
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        # As in arguments: bytes that are no UTF-8 are noticed where the text is used, and cleaned where texts are.
+        sys.stdin.reconfigure(errors="surrogateescape")
     try:
         words = sys.argv[1:] if arguments is None else arguments
         args = build_parser(words).parse_args(words)
@@ -130,6 +136,11 @@ def _run(arguments: Sequence[str] | None) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}", ENVIRONMENT_FAILED)
+    except UnicodeEncodeError as error:
+        if error.reason != _NOT_UTF_8:
+            raise
+        # Not repeated: it may be a password.
+        return _fail("an argument or the input is not valid UTF-8", WRONG_USE)
     except Exception as error:  # at the process's edge: a failed store is not a bug, any other error is
         if not _store_failed(error):
             raise

@@ -1,4 +1,5 @@
 import io
+import os
 import subprocess
 import sys
 
@@ -211,6 +212,32 @@ def test_ctrl_c_ends_a_command_without_a_traceback(run, place, monkeypatch):
     monkeypatch.setattr(sys, "stdin", InterruptedKeyboard())
     done = run("user", "add", "Nino", "--email", "n@example.org", "--password-stdin", expect=130)
     assert done.err.strip() == "stormpetrel: interrupted"
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "complaint"),
+    [
+        ([b"shield", b"why", b"Nin\xff"], b"", "an argument or the input is not valid UTF-8"),
+        ([b"shield", b"why", b"-"], b"Nin\xff\n", "an argument or the input is not valid UTF-8"),
+        ([b"token", b"Nin\xff"], b"", "there is no account 'Nin\\udcff'"),
+        (
+            [b"user", b"add", b"Nino", b"--email", b"n@example.org", b"--password-stdin"],
+            b"\xff is no text, and no password\n",
+            "password ",
+        ),
+    ],
+)
+def test_bytes_that_are_not_utf_8_are_one_line_and_exit_2(place, words, typed, complaint):
+    done = subprocess.run(
+        [sys.executable, "-m", "stormpetrel", *words],
+        input=typed,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.decode().startswith(f"stormpetrel: {complaint}")
 
 
 def test_an_error_of_the_system_is_one_line_and_exit_3(run, monkeypatch):
