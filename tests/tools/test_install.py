@@ -85,6 +85,35 @@ def test_make_run_shows_a_demo_and_goes_on_with_it_the_second_time(checkout):
 
 
 @pytest.mark.parametrize(
+    ("complete", "said"),
+    [
+        ("exit 0", "cannot make .venv in {}: Error: [Errno 13] Permission denied: '.venv'\n"),
+        ("exit 1", "The venv module of {}/python is incomplete. To install it on Debian or Ubuntu: "),
+    ],
+)
+def test_an_environment_that_cannot_be_made_is_not_always_blamed_on_the_venv_module(tmp_path, complete, said):
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "pyproject.toml").touch()
+    # Stands for Debian's: the real one would install packages when root runs this test.
+    scripts = {"tools/apt": "exit 1", "python": UNABLE.format(complete=complete)}
+    for name, script in scripts.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    for name in ("install", "find-python"):
+        shutil.copy(ROOT / "tools" / name, tmp_path / "tools")
+    done = subprocess.run(
+        [tmp_path / "tools" / "install", "run"],
+        env=clean_environment() | {"PYTHON": str(tmp_path / "python")},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert done.stderr.startswith(said.format(tmp_path))
+
+
+@pytest.mark.parametrize(
     ("wrong", "said"),
     [({"web_prt": "8080"}, "STORMPETREL_WEB_PORT"), ({"web_port": "many"}, "whole number, not 'many'")],
 )
@@ -150,6 +179,15 @@ case "$2" in
   *CONFIG_ARGS*) {optimized} ;;
 esac
 """
+
+
+# Stands for a Python whose `-m venv` fails, for want of a part or for another reason.
+UNABLE = """case "$2" in
+  venv) echo "Error: [Errno 13] Permission denied: '.venv'" >&2; exit 1 ;;
+  *-venv*) echo python3.11-venv ;;
+  *version_info*) echo True ;;
+  *ensurepip*) {complete} ;;
+esac"""
 
 
 @pytest.mark.parametrize(
