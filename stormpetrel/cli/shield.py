@@ -39,6 +39,13 @@ JOURNAL_KINDS = (
     "watch",
     "worker",
 )
+CLASS_MEANINGS = {
+    "K0": "members' writes",
+    "K1": "members' reading",
+    "K2": "returning",
+    "K3": "new",
+    "K4": "demoted",
+}
 MAX_LISTED = 50_000
 _SPAN = re.compile(r"(\d{1,6})([smhd])\Z")
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -122,7 +129,8 @@ def _add_verdict(group: Commands[Any], name: str, *, about: str, example: str, o
         default=span(otherwise),
         help=f"duration, such as 90s, 10m, 2h, 3d (default {otherwise})",
     )
-    parser.add_argument("--reason", metavar="TEXT", default="", help="reason; required for deny")
+    needed = "; needed, except with --undo" if name == "deny" else ""
+    parser.add_argument("--reason", metavar="TEXT", default="", help=f"reason, for the journal{needed}")
     parser.add_argument("--undo", action="store_true", help="remove the rule")
     if name == "deny":
         parser.add_argument(
@@ -319,7 +327,8 @@ def _plain(built: dict[str, Any]) -> dict[str, Any]:
 def _in_one_line(who: ShieldSubject, why: Why) -> str:
     parts = [] if not who.note else [who.note]
     if why.lane:
-        parts.append(f"class {why.lane}" + (" (demoted)" if why.is_demoted else ""))
+        meaning = "demoted" if why.is_demoted else CLASS_MEANINGS.get(why.lane, "")
+        parts.append(f"class {why.lane}" + (f" ({meaning})" if meaning else ""))
     if who.created_epoch_s:
         parts.append(_age(who.created_epoch_s, why.onset_epoch_s))
     if why.limit:

@@ -397,7 +397,7 @@ def _queue(
 
 
 def _status(args: argparse.Namespace) -> int:
-    from stormpetrel.storage.sms_spool.figures import figures
+    from stormpetrel.storage.sms_spool.figures import LANES, figures
     from stormpetrel.storage.sms_spool.file import open_spool
 
     config = _instance(args)
@@ -411,9 +411,9 @@ def _status(args: argparse.Namespace) -> int:
         [(one["name"], one["provider"], one["state"]) for one in value["routes"]],
     )
     print_table(
-        ("LANE", "QUEUED", "OLDEST"),
+        ("LANE", "QUEUED", "OLDEST", "TEXTS"),
         [
-            (lane, str(one["queued"]), f"{one['oldest_s']} s")
+            (lane, str(one["queued"]), f"{one['oldest_s']} s", LANES[int(lane)])
             for lane, one in value["outbox"]["lanes"].items()
         ],
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 
 from stormpetrel.cli.output import fitted, table_lines, width
-from stormpetrel.cli.shield import phase_line, shield_state
+from stormpetrel.cli.shield import CLASS_MEANINGS, phase_line, shield_state
 from stormpetrel.cli.times import ago, duration
 from stormpetrel.control.guard_text import guard_text
 from stormpetrel.control.messages import CanaryState, StatusMessage
@@ -22,13 +22,6 @@ FEWEST = 2
 MAX_NAME = 35
 """Columns of a name: strangers choose paths and names of applications, and a long one would push the figures away."""
 _BARS = " ▁▂▃▄▅▆▇█"
-_MEANING = {
-    "K0": "members' writes",
-    "K1": "members' reading",
-    "K2": "returning",
-    "K3": "new",
-    "K4": "demoted",
-}
 _OUTCOMES = ("served", "cached", "refused", "gone")
 
 
@@ -131,7 +124,7 @@ def _classes(status: StatusMessage) -> list[str]:
         ("CLASS", *(f"{outcome.upper()}/S" for outcome in _OUTCOMES)),
         [
             (
-                f"{name} {_MEANING.get(name, '')}".strip(),
+                f"{name} {CLASS_MEANINGS.get(name, '')}".strip(),
                 *(f"{row.get(outcome, 0.0):.1f}" for outcome in _OUTCOMES),
             )
             for name, row in sorted(status.classes.items())

@@ -22,6 +22,7 @@ from stormpetrel.sms.split import split
 from stormpetrel.sms.transliterate import for_gsm
 from stormpetrel.sms.user_data import Coding
 from stormpetrel.storage.sms_spool import panel as spool
+from stormpetrel.storage.sms_spool.figures import LANES
 from stormpetrel.storage.sms_spool.file import SpoolFailed
 from stormpetrel.storage.sms_spool.panel import SpoolMissing, SpoolPanel
 from stormpetrel.web.reader import read_admin
@@ -34,12 +35,6 @@ PAGE = "/admin/sms"
 MISSING = "There is no spool on this machine. Run the sms role here, or open this page on the machine where it runs."
 UNREADABLE = "The spool could not be read in time. Reload the page in a moment."
 UNWRITABLE = "The spool could not be written. Nothing was changed; try again in a moment."
-LANES = {
-    "1": "Security answers and STOP",
-    "2": "Direct messages, mentions and answers",
-    "3": "Followed posts",
-    "4": "Digests",
-}
 MAX_TEXT = 1600
 MAX_PHONES = 10_000_000
 _ALPHABETS = {Coding.GSM7: "GSM 7-bit", Coding.UCS2: "Unicode (UCS-2)"}
@@ -91,7 +86,7 @@ async def _page(
         reader=reader,
         panel=seen,
         away=away,
-        lanes=LANES,
+        lanes={str(lane): name for lane, name in LANES.items()},
         numbers=() if seen is None else [(masked(one), spent) for one, spent in seen.numbers],
         failed=() if seen is None else [(one, masked(one.number)) for one in seen.failed],
         currency=config.sms.currency,

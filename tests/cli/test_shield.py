@@ -88,12 +88,12 @@ def test_why_answers_in_one_line_for_a_token_a_user_an_address_and_an_app(run, w
     watch = watch_of_either
     refusal = IdentityRefusal(time.time(), "account:1", "Command line", "apps", "queue/full")
     asked = {
-        nino: "of @Nino by 'Command line': class K1;",
-        f"token:{nino}": "of @Nino by 'Command line': class K1;",
-        "@Nino": "@Nino: class K1;",
-        "nino": "@Nino: class K1;",
-        "user:nino@example.org": "@Nino: class K1;",
-        "192.0.2.9": "address 192.0.2.9: class K1;",
+        nino: "of @Nino by 'Command line': class K1 (members' reading);",
+        f"token:{nino}": "of @Nino by 'Command line': class K1 (members' reading);",
+        "@Nino": "@Nino: class K1 (members' reading);",
+        "nino": "@Nino: class K1 (members' reading);",
+        "user:nino@example.org": "@Nino: class K1 (members' reading);",
+        "192.0.2.9": "address 192.0.2.9: class K1 (members' reading);",
         "2001:db8::1": "address 2001:db8::1: ",
         "192.0.2.0/24": "address 192.0.2.0/24: ",
         "Command line": "app 'Command line': not refused since ",

@@ -105,6 +105,7 @@ def test_a_text_is_queued_with_its_segments_and_lane(run, nino):
     assert status["outbox"]["lanes"]["3"]["queued"] == 1
     assert status["routes"] == [{"name": "drop", "provider": "file", "state": "down"}]
     assert status["money"]["spent_today"] == "0"
+    assert "3     1       0 s     Followed posts" in run("sms", "status").out
 
 
 def test_texts_are_queued_from_json_lines(run, nino, tmp_path):

@@ -9,7 +9,12 @@ from stormpetrel.config import SmsConfig
 from stormpetrel.storage.sms_spool import inbox, outbox, state
 from stormpetrel.storage.sms_spool.money import day_of, micros, money, of_day
 
-LANES = (1, 2, 3, 4)
+LANES = {
+    1: "Security answers and STOP",
+    2: "Direct messages, mentions and answers",
+    3: "Followed posts",
+    4: "Digests",
+}
 
 
 def figures(db: sqlite3.Connection, config: SmsConfig, *, now_ms: int) -> dict[str, Any]:
