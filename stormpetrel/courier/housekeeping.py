@@ -34,6 +34,17 @@ CODES_KEPT_MS = 60 * 60 * 1000
 URGENCY = 3
 
 
+def in_words(removed: Counter[str]) -> str:
+    """Return what a round removed, for the log, or "".
+
+    Quotas that are full again are left out: each use of an account leaves one, so that a line per minute would be
+    written about them, also on an idle instance. The metrics count them.
+    """
+    return ", ".join(
+        f"{kind} {count}" for kind, count in sorted(removed.items()) if count and kind != "quotas"
+    )
+
+
 @dataclass(slots=True)
 class Housekeeping:
     """Removes old rows of `db`. `removed`: rows by kind since the process began."""
@@ -44,9 +55,9 @@ class Housekeeping:
     _after_application_id: int = 0
     _after_quota: tuple[str, int] = ("", 0)
 
-    async def round(self, *, now_ms: int) -> int:
-        """Do one round; return how many rows were removed. Raise Busy when the store fails."""
-        before = self.removed.total()
+    async def round(self, *, now_ms: int) -> Counter[str]:
+        """Do one round; return the number of removed rows by kind. Raise Busy when the store fails."""
+        before = self.removed.copy()
         days = self.retention
         await self._old(
             "idempotency", stored.remove_old_idempotency_keys, before_ms=now_ms - IDEMPOTENCY_KEPT_MS
@@ -78,7 +89,7 @@ class Housekeeping:
         await self._quotas(now_ms)
         if kept_ms := days.applications_days * DAY_MS:
             await self._applications(first_id_at(max(0, now_ms - kept_ms)))
-        return self.removed.total() - before
+        return self.removed - before
 
     def metrics(self) -> dict[str, float]:
         """Return the number of removed rows by kind."""

@@ -21,7 +21,7 @@ from stormpetrel.courier.deliveries import DELIVERIES
 from stormpetrel.courier.dispatch import Dispatch
 from stormpetrel.courier.drain import URGENCY, Drain, Drained
 from stormpetrel.courier.hold import Hold
-from stormpetrel.courier.housekeeping import EVERY_S, Housekeeping
+from stormpetrel.courier.housekeeping import EVERY_S, Housekeeping, in_words
 from stormpetrel.courier.post_office import mail_lane
 from stormpetrel.courier.status_mails import status_mail_lane
 from stormpetrel.courier.status_webhooks import webhook_lane
@@ -201,12 +201,12 @@ async def _keep_house(
             if await hold.is_on():
                 continue
             removed = await house.round(now_ms=now_ms())
-            removed += await files.sweep(house.db, store, spool, round_number=round_number)
+            removed["files"] += await files.sweep(house.db, store, spool, round_number=round_number)
         except Busy:
             # No client waits for this; the next round does it.
             continue
-        if removed:
-            log.info("deleted %d old rows", removed)
+        if text := in_words(removed):
+            log.info("deleted what is no longer needed: %s", text)
 
 
 async def _count_trends(db: Database, stop: asyncio.Event) -> None:

@@ -205,7 +205,7 @@ def test_house_is_kept_to_the_promised_hour(database_url, store):
     async def work(drain):
         return await Housekeeping(drain.db).round(now_ms=NOW_MS)
 
-    assert in_loop(database_url, work, deliveries={}) == 1
+    assert in_loop(database_url, work, deliveries={}) == {"idempotency": 1}
     assert store.all(sql("SELECT key FROM idempotency")) == [("young",)]
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import pytest
 import uvloop
 
 from stormpetrel.config import RetentionConfig
-from stormpetrel.courier.housekeeping import BATCH, DAY_MS, FEW, Housekeeping
+from stormpetrel.courier.housekeeping import BATCH, DAY_MS, FEW, Housekeeping, in_words
 from stormpetrel.model.account import AccountState
 from stormpetrel.model.event import AccessChanged
 from stormpetrel.model.ids import first_id_at
@@ -110,6 +111,11 @@ def test_what_had_its_time_goes_and_is_counted(store):
     assert AccessChanged(account_id=0, token_hash=b"2") in told
     assert ids_in(store, NOTIFICATIONS) == ids_in(store, SESSIONS) == [aged(store, 1)]
     assert metrics['stormpetrel_cleared_rows_total{kind="dead_jobs"}'] == 1
+
+
+def test_the_log_names_what_was_removed_but_not_quotas_alone():
+    assert in_words(Counter(sessions=2, codes=1, quotas=7, files=0)) == "codes 1, sessions 2"
+    assert in_words(Counter(quotas=7)) == ""
 
 
 def test_0_means_for_ever(store):
