@@ -219,7 +219,9 @@ def _change(args: argparse.Namespace, change: IncidentChange) -> int:
         print_json(_json(incident))
         return 0
     kind = "maintenance" if incident.is_maintenance else "incident"
-    print(f"{kind} {incident.id} is {incident.status.replace('_', ' ')}: {_plain(incident.name)}")
+    # Readers of the status page's JSON know no status for cancelled maintenance: there it is completed.
+    state = "cancelled" if change.action == "cancel" else incident.status.replace("_", " ")
+    print(f"{kind} {incident.id} is {state}: {_plain(incident.name)}")
     if not is_shown:
         print("The watch role is not running; the status page shows it when the role starts.")
     return 0

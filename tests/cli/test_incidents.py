@@ -61,7 +61,7 @@ def test_maintenance_is_scheduled_started_ended_and_cancelled(run, either):
     assert "is completed" in run("maintenance", "end", one["id"], "--text", "Done.").out
     other = scheduled("--at", "2999-12-01T22:00")
     assert other["scheduled_for_ms"] == 32_501_080_800_000
-    assert "is completed" in run("maintenance", "cancel", other["id"]).out
+    assert "is cancelled" in run("maintenance", "cancel", other["id"]).out
     assert "from 2999-12-01 22:00:00 UTC until" in run("incident", "show", other["id"]).out
 
 
