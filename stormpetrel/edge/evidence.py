@@ -99,7 +99,7 @@ class EdgeEvidence:
         self._failed_sign_ins = failed_sign_ins
         self._tokens = tokens
         self._settled_s = at_s + SETTLED_S
-        self._reset = self._unused = self._accepted = self._requests = 0
+        self._reset = self._unused = self._accepted = 0
         # Those that were slow at the last census. Not their ids: a new one soon has the id of an ended one.
         self._slow: set[Any] = set()
         self._census_s = at_s
@@ -259,8 +259,7 @@ class EdgeEvidence:
     def take(self, connections: Iterable[Any], at_s: float) -> Evidence:
         """Return the evidence since the last call. `connections`: all that are open."""
         counts = self._counts
-        requests = counts.requests
-        sample, paths = self.sampler.take(requests)
+        requests, sample, paths = self.sampler.take(counts.requests)
         cost_ms, behaviours = self._shield.evidence.take()
         news = {
             "opened": counts.accepted - self._accepted,
@@ -272,15 +271,14 @@ class EdgeEvidence:
             behaviours |= {"failed_sign_ins": failed.total, "most_failed": failed.most}
         self._count_states(connections, at_s)
         evidence = Evidence(
-            requests=requests - self._requests,
+            requests=requests,
             sample=sample,
             paths=paths,
             cost_ms=cost_ms,
             connections={name: count for name, count in (news | self._states).items() if count},
             counts={name: count for name, count in behaviours.items() if count},
         )
-        self._requests, self._accepted = requests, counts.accepted
-        self._reset, self._unused = counts.reset, counts.unused
+        self._accepted, self._reset, self._unused = counts.accepted, counts.reset, counts.unused
         return evidence
 
     def _count_states(self, connections: Iterable[Any], at_s: float) -> None:

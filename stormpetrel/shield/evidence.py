@@ -118,7 +118,8 @@ class SampledRequest(NamedTuple):
 class Evidence:
     """One worker's evidence of a period.
 
-    - `requests`: all that came, also those that were refused or answered from memory.
+    - `requests`: all that came, also those that were refused or answered from memory, without the watch's own: an
+      estimate by their part of the sample, if not all requests were looked at.
     - `sample`: at most MAX_SAMPLE of them. `paths`: those of the sample that were requested SEVERAL times, by text.
     - `cost_ms`: CPU time of the application in ms by kind of request.
     - `connections`: opened, reset, unused (closed without a request) in the period, and open at its end: slow_head,
@@ -174,7 +175,7 @@ def kind_of(facts: PathFacts, path: bytes, query: bytes, *, changes: bool, is_ca
 class RequestSampler:
     """The sample of a period. `due`: the number of the next request to look at, in the worker's count of all."""
 
-    __slots__ = ("_paths", "_rows", "_stride", "_taken", "due")
+    __slots__ = ("_paths", "_rows", "_skipped", "_stride", "_taken", "due")
 
     def __init__(self) -> None:
         self.due = 1
@@ -182,6 +183,7 @@ class RequestSampler:
         self._stride = 1
         self._rows: list[SampledRequest] = []
         self._paths: list[bytes] = []
+        self._skipped = 0.0
 
     def add(self, row: SampledRequest, path: bytes) -> None:
         """Add the request that was due."""
@@ -190,26 +192,36 @@ class RequestSampler:
         self._paths.append(path)
         if len(rows) >= MAX_SAMPLE:
             del rows[::2], self._paths[::2]
+            self._skipped /= 2
             self._stride *= 2
         self.due += self._stride
 
     def skip(self) -> None:
         """Leave out the request that was due, and take the next."""
+        self._skipped += 1.0
         self.due += 1
 
-    def take(self, requests: int) -> tuple[tuple[SampledRequest, ...], dict[str, int]]:
-        """Return the sample and its most frequent paths, and begin the next. `requests`: the count of all so far."""
+    def take(self, requests: int) -> tuple[int, tuple[SampledRequest, ...], dict[str, int]]:
+        """Return how many requests the sample stands for, the sample and its most frequent paths, and begin the next.
+
+        `requests`: the count of all so far, with those that `skip` left out.
+        """
         rows, self._rows = tuple(self._rows), []
+        looked = len(rows) + self._skipped
+        came = requests - self._taken
+        # If those left out counted too, a person's request would count for several while few come.
+        stands_for = round(came * len(rows) / looked) if looked else came
+        self._skipped = 0.0
         seen, self._paths = Counter(self._paths), []
         paths = {
             path.decode("latin-1"): count
             for path, count in seen.most_common(MAX_PATHS)
             if count >= SEVERAL and len(path) <= MAX_PATH_BYTES
         }
-        self._stride = -(-(requests - self._taken) // MAX_SAMPLE) or 1
+        self._stride = -(-came // MAX_SAMPLE) or 1
         self._taken = requests
         self.due = requests + 1
-        return rows, paths
+        return stands_for, rows, paths
 
 
 @dataclass(slots=True)

@@ -96,7 +96,13 @@ def test_a_flood_that_claims_to_be_the_watch_is_sampled_and_the_watch_is_not() -
         assert len(taken(place).sample) == 4
         real = mark(SECRET, at_epoch_s=int(time.time()))
         client.ask(get("/plain", f"X-Stormpetrel-Canary: {real}"))
-        assert taken(place).sample == ()
+        found = taken(place)
+        assert (found.requests, found.sample) == (0, ())
+        # Beside it, a visitor's request counts once.
+        client.ask(get("/plain", f"X-Stormpetrel-Canary: {real}"))
+        client.ask(get("/plain", BROWSER))
+        found = taken(place)
+        assert (found.requests, len(found.sample)) == (1, 1)
 
 
 def test_refusals_are_sampled_too() -> None:

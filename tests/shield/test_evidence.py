@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from stormpetrel.shield.evidence import (
@@ -48,15 +50,16 @@ def sampled(requests: int, sampler: RequestSampler, *, start: int = 0) -> list[i
 def test_few_requests_are_all_looked_at() -> None:
     sampler = RequestSampler()
     sampled(MAX_SAMPLE - 1, sampler)
-    rows, paths = sampler.take(MAX_SAMPLE - 1)
-    assert len(rows) == MAX_SAMPLE - 1
+    requests, rows, paths = sampler.take(MAX_SAMPLE - 1)
+    assert requests == len(rows) == MAX_SAMPLE - 1
     assert paths == {"/page": MAX_SAMPLE - 1}
 
 
 def test_a_flood_costs_a_bounded_number_of_looks_already_in_its_first_second() -> None:
     sampler = RequestSampler()
     looks = sampled(20_000, sampler)
-    rows, _ = sampler.take(20_000)
+    requests, rows, _ = sampler.take(20_000)
+    assert requests == 20_000
     assert MAX_SAMPLE // 2 <= len(rows) <= MAX_SAMPLE
     assert len(looks) < MAX_SAMPLE * 5
     # Evenly over the whole second, not its beginning.
@@ -74,7 +77,28 @@ def test_a_path_that_is_requested_once_is_not_reported_by_name() -> None:
     sampler = RequestSampler()
     for path in [b"/auth/confirm/secret", *[b"/@ana"] * SEVERAL]:
         sampler.add(row(), path)
-    assert sampler.take(4)[1] == {"/@ana": SEVERAL}
+    assert sampler.take(4)[2] == {"/@ana": SEVERAL}
+
+
+def test_requests_that_are_left_out_do_not_count_for_those_in_the_sample() -> None:
+    sampler = RequestSampler()
+    for _ in range(13):
+        sampler.skip()
+    assert sampler.take(13)[0] == 0
+    for _ in range(13):
+        sampler.skip()
+    sampler.add(row(), b"/auth/sign_in")
+    sampler.add(row(), b"/auth/sign_up")
+    assert sampler.take(28)[0] == 2
+    # In a flood, those left out are as rare in the sample as among all.
+    rng = Random(1)
+    for number in range(29, 20_029):
+        if number >= sampler.due:
+            if rng.random() < 0.9:
+                sampler.add(row(), b"/page")
+            else:
+                sampler.skip()
+    assert sampler.take(20_028)[0] == pytest.approx(18_000, rel=0.05)
 
 
 def test_a_hash_is_the_same_in_every_worker_of_an_instance_and_in_no_other() -> None:

@@ -38,9 +38,10 @@ SLOW_WEIGHT = 0.5
 class Measures:
     """The measures of one second, or the means of several.
 
-    `rates`: per second, by cohort, by CONNECTIONS, and requests, opened, failed, most_failed, cost_ms. `features`:
-    shares and estimates. `mix`, `sources`, `agents`: weights. `sampled`: the requests that were looked at.
-    `networks`: an estimate of the different networks of each cohort in the last SENDERS_S.
+    `rates`: per second, by cohort, by CONNECTIONS, and requests, opened, failed, most_failed, cost_ms,
+    churned_pages (asked on connections that were reset). `features`: shares and estimates. `mix`, `sources`,
+    `agents`: weights. `sampled`: requests that were looked at. `networks`: an estimate of the different
+    networks of each cohort in the last SENDERS_S.
     """
 
     at_s: float
@@ -103,6 +104,7 @@ class Measurer:
         agents: Counter[int] = Counter()
         networks: dict[str, list[int]] = {}
         few: list[int] = []
+        gone = 0.0
         for part in samples:
             for row in part.rows:
                 cohort = cohort_of(row, heavy)
@@ -114,6 +116,8 @@ class Measurer:
                 agents[row.agent] += 1
                 if row.address:
                     networks.setdefault(cohort, []).append(row.network)
+                elif cohort == "pages":
+                    gone += part.weight
                 if row.source != MEMBER:
                     _note(found, row, cohort)
                 elif cohort == "writes":
@@ -121,6 +125,7 @@ class Measurer:
         self._networks.append((at_s, networks))
         period_s = moment.period_s or 1.0
         rates = {name: weight / period_s for name, weight in weights.items()} | _rates(moment, period_s)
+        rates["churned_pages"] = _churned_pages(rates, gone / period_s)
         features = _features(rates, count_of, found) | _senders(
             part for _, _, parts in kept for part in parts
         )
@@ -176,6 +181,15 @@ def _note(found: Counter[str], row: SampledRequest, cohort: str) -> None:
         found["file_programs"] += is_program
     elif cohort in ("others", "pipelined"):
         found["other_programs"] += is_program
+
+
+def _churned_pages(rates: Mapping[str, float], gone: float) -> float:
+    """Return how many pages were asked on connections that were reset. `gone`: before the request was read.
+
+    Soon after the beginning of a flood most are reset later than that. Then all that asked something readable count.
+    """
+    asked = max(0.0, rates["churn"] - rates["malformed"])
+    return min(rates["pages"], gone if gone >= asked / 2 else asked)
 
 
 def _rates(moment: Moment, period_s: float) -> dict[str, float]:

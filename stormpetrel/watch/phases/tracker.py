@@ -31,6 +31,9 @@ STRONG_BITS = 0.45
 LEVEL_SLACK = 0.35
 LEVEL_SUM = 1.2
 """Of the CUSUM of the logarithm of all rates: twice as much for four seconds, five times as much for one."""
+LEAST_LOAD_PER_S = 20.0
+"""Requests, in the last LOOK_BACK_S. With fewer, and nothing unusual, an overload has another cause: a slow disk, or
+another program on the machine."""
 VOLUME_S = 20
 LASTING_MEMORY_S = 1_800.0
 """Lasting traffic becomes usual: the memory of means during a crowd, or during traffic without a name."""
@@ -102,7 +105,7 @@ class PhaseTracker:
     ) -> Tracked:
         if now.verdict == "calm":
             self._suspected = 0
-            if not overload_epoch_s:
+            if not overload_epoch_s or self._is_idle:
                 self.usual = self.usual.learn(seen)
                 return Tracked()
         else:
@@ -117,6 +120,11 @@ class PhaseTracker:
         self.next_span += 1
         self._unusual_at_s = seen.at_s
         return self._begin(onset_s, pages)
+
+    @property
+    def _is_idle(self) -> bool:
+        recent = list(self._requests)[-LOOK_BACK_S:]
+        return sum(recent) < LEAST_LOAD_PER_S * len(recent)
 
     def _attacked(
         self, seen: Measures, now: TrafficFinding, pages: dict[str, int], overload_epoch_s: float

@@ -36,6 +36,7 @@ class VectorRule:
 
     `times`: the feature with the part of the rate that counts. `less`: rates that explain as much of it. `needs`:
     further conditions. `within`: names that explain it too, unless it holds at least `alone` of the surplus.
+    `unless`: rates that may belong to such a name, if they are unusual, but are too few beside a crowd to show it.
     `beside`: names of attacks by few senders, which explain it too, unless it comes from MANY_NETWORKS or more.
     `most_networks`: from more networks it is something else.
     """
@@ -47,6 +48,7 @@ class VectorRule:
     less: tuple[str, ...] = ()
     needs: tuple[Need, ...] = ()
     within: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
     alone: float = 0.4
     beside: tuple[str, ...] = ()
     most_networks: float = float("inf")
@@ -55,7 +57,7 @@ class VectorRule:
     def measures(self) -> tuple[str, ...]:
         """Return the measures that the rule reads."""
         times = (self.times,) if self.times else ()
-        return (*self.of, *times, *self.less, *(need.feature for need in self.needs))
+        return (*self.of, *times, *self.less, *self.unless, *(need.feature for need in self.needs))
 
 
 FEW_NETWORKS = 80.0
@@ -65,7 +67,7 @@ STEADY = 0.8
 """Few senders stay the same. Those of slow connections behind a proxy become more with each second: in the first ten
 seconds 41 to 73 % of their requests were of senders who were there 2.5 s before, and 88 to 100 % of few senders'."""
 RULES = (
-    VectorRule(name="provocation", of=("claims",), share=0.08),
+    VectorRule(name="provocation", of=("claims",), share=0.02),
     VectorRule(name="expensive_bodies", of=("bodies",), share=0.05, less=("slow_bodies", "refused_bodies")),
     VectorRule(name="store_filling", of=("sign_ups",), share=0.05),
     VectorRule(name="write_flood", of=("writes",), share=0.05, within=("store_filling",), alone=0.55),
@@ -75,6 +77,7 @@ RULES = (
         share=0.02,
         needs=(Need(feature="one_account", least=0.5),),
         within=("provocation",),
+        unless=("claims",),
     ),
     VectorRule(
         name="sign_in_flood",
@@ -82,15 +85,17 @@ RULES = (
         share=0.02,
         needs=(Need(feature="one_account", most=0.5),),
         within=("provocation",),
+        unless=("claims",),
     ),
     VectorRule(name="streams", of=("streams",), share=0.1),
     VectorRule(name="stolen_credentials", of=("abused",), share=0.1),
-    VectorRule(name="feeds_and_search", of=("feeds",), share=0.25),
+    VectorRule(name="feeds_and_search", of=("feeds",), share=0.15),
     VectorRule(
         name="forged_credentials",
         of=("forged",),
         share=0.1,
         within=("provocation", "feeds_and_search"),
+        unless=("feeds", "claims"),
     ),
     VectorRule(name="shared_addresses", of=("shared",), share=0.1, within=("provocation",)),
     VectorRule(
@@ -104,7 +109,7 @@ RULES = (
     VectorRule(
         name="expensive_reads",
         of=("expensive",),
-        share=0.1,
+        share=0.05,
         within=("provocation",),
         beside=("few_sources", "shared_addresses"),
     ),
@@ -113,6 +118,7 @@ RULES = (
         of=("search",),
         share=0.1,
         within=("feeds_and_search",),
+        unless=("feeds",),
         alone=1.1,
         beside=("few_sources", "shared_addresses"),
     ),
@@ -121,7 +127,7 @@ RULES = (
         of=("pages",),
         share=0.2,
         times="page_programs",
-        less=("churn",),
+        less=("churned_pages",),
         needs=(Need(feature="page_programs", least=0.5),),
     ),
     VectorRule(
@@ -149,8 +155,17 @@ def explaining(names: Collection[str]) -> tuple[VectorRule, ...]:
 
 
 def surplus(seen: Measures, usual: Usual) -> float:
-    """Return the requests per second above the usual, of all cohorts."""
-    return sum(usual.surplus(seen, name) for name in COHORTS)
+    """Return the requests per second above the usual, of all cohorts, without those of churn and slow connections.
+
+    These are counted as connections. If their requests counted too, other attacks at the same time would have too
+    small a share of all to be named.
+    """
+    of_connections = min(usual.surplus(seen, "pages"), usual.surplus(seen, "churned_pages"))
+    of_connections += min(usual.surplus(seen, "bodies"), seen.rates.get("refused_bodies", 0.0))
+    if usual.excess(seen, "slow"):
+        # Slow clients send many requests on one connection and read no answer.
+        of_connections += usual.surplus(seen, "pipelined")
+    return max(0.0, sum(usual.surplus(seen, name) for name in COHORTS) - of_connections)
 
 
 def named_vectors(seen: Measures, usual: Usual) -> tuple[NamedVector, ...]:
@@ -166,7 +181,9 @@ def named_vectors(seen: Measures, usual: Usual) -> tuple[NamedVector, ...]:
         share = min(1.0, amount / total) if total else 1.0
         if share < rule.share or not all(need.is_met(seen) for need in rule.needs):
             continue
-        if share < rule.alone and any(name in found for name in rule.within):
+        if share < rule.alone and (
+            any(name in found for name in rule.within) or any(usual.excess(seen, of) for of in rule.unless)
+        ):
             continue
         networks = max(seen.networks.get(name, 0.0) for name in rule.of)
         if networks > rule.most_networks or (

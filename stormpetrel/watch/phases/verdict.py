@@ -16,6 +16,9 @@ CROWD_UNTIL = 0.3
 CROWD_NETWORKS = 20.0
 """Fewer different networks are no crowd: a program in five networks has no more than twelve by the estimate, beside
 the usual requests of its cohort, which are a third of it at most."""
+LEAST_UNDECIDED = 100.0
+"""Requests a second above the usual, below which people of few networks are calm: one visitor's page loads twenty
+files, so a few visitors of an instance without load would open an attack."""
 MAX_ITEMS = 8
 _BUSY = ("requests", "opened", "open_streams", "pages", "members", "files")
 _OF_PEOPLE = ("files", "members", "pages", "others", "streams", "feeds", "search", "writes")
@@ -67,6 +70,8 @@ def find(seen: Measures, usual: Usual) -> TrafficFinding:
     if verdict in ("crowd", "mixed") and not _is_of_many_networks(seen, people):
         # There is no crowd, also beside an attack. What a small or unnamed attack does not explain is not decided.
         verdict = "attack" if verdict == "mixed" and share > CROWD_UNTIL and not is_unknown else "unknown"
+    if verdict == "unknown" and not vectors and usual.surplus(seen, "requests") < LEAST_UNDECIDED:
+        return CALM
     if verdict == "crowd":
         vectors = ()
     for_vectors = tuple(item for vector in vectors for item in vector.evidence)
@@ -114,15 +119,16 @@ def _amounts(
         for name in rule.of:
             weight = SLOW_WEIGHT if name == "slow" else 1.0
             hostile_of[name] = usual.surplus(seen, name) * part * weight
-    if "pages" in hostile_of and "churn" in hostile_of:
+    churned_pages = usual.surplus(seen, "churned_pages") if "churn" in hostile_of else 0.0
+    if "pages" in hostile_of:
         # A request on a connection that is reset counts once.
-        hostile_of["pages"] = max(0.0, hostile_of["pages"] - hostile_of["churn"])
+        hostile_of["pages"] = max(0.0, hostile_of["pages"] - churned_pages)
     people: dict[str, float] = {}
     for name in _OF_PEOPLE:
         # Only cohorts that are unusual by themselves: small differences of many cohorts are no crowd.
         rest = max(0.0, usual.excess(seen, name) - hostile_of.get(name, 0.0))
         if name == "pages":
-            rest = max(0.0, rest - hostile_of.get("churn", 0.0))
+            rest = max(0.0, rest - churned_pages)
         if name in ("others", "files"):
             part = seen.features.get(f"{name.removesuffix('s')}_programs", 0.0)
             hostile_of[name] = rest * part

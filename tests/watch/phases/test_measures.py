@@ -70,6 +70,27 @@ def test_a_mean_averages_rates_over_all_seconds_and_shares_over_those_that_have_
         mean([])
 
 
+@pytest.mark.parametrize(
+    ("lost", "reset", "malformed", "churned"),
+    [
+        (60, 100, 0, 60.0),  # Most are reset before the request is read.
+        (5, 100, 0, 80.0),  # Soon after the beginning they are not: all may be.
+        (0, 100, 100, 0.0),  # What cannot be read asks for no page.
+    ],
+)
+def test_pages_asked_on_connections_that_were_reset_are_counted(lost, reset, malformed, churned) -> None:
+    rng, pages = Random(5), iter(range(80))
+
+    def asked(rng):
+        page = traffic.crowd(rng)
+        return page._replace(address=0, network=0) if next(pages) < lost else page
+
+    second = a_second(
+        rng, 1.0, (asked, 80), calm=0, connections={"reset": reset}, because={"edge/malformed": malformed}
+    )
+    assert Measurer().measure(*second, at_s=1.0).rates["churned_pages"] == pytest.approx(churned)
+
+
 def test_figures_have_their_unit_in_the_name() -> None:
     because = {"edge/body-too-large": 3, "edge/malformed": 2}
     second = a_second(Random(3), 1.0, connections={"slow_head": 7}, because=because)

@@ -115,6 +115,21 @@ def test_an_overload_begins_a_span_even_if_the_traffic_is_usual() -> None:
     assert replay.labels == [("calm",)]
 
 
+def test_an_overload_of_an_instance_without_load_is_no_attack() -> None:
+    # The machine stands still for some seconds, while one person signs in and another signs up.
+    replay = Replay().play(START_S, calm=1).play(8, calm=4, overload_epoch_s=float(START_S)).play(20, calm=1)
+    assert (replay.phases, replay.spans) == ({}, {})
+    # A flood that begins in the overload opens one at once.
+    replay.play(2, (traffic.few_sources, 500), calm=1, overload_epoch_s=float(replay.at_s))
+    assert [label[0] for label in replay.labels] == ["attack"]
+
+
+def test_what_is_usual_is_learnt_of_an_instance_without_load_also_while_its_machine_is_busy() -> None:
+    # It starts beside other programs. Learnt later, the beginning of the flood would be the usual traffic.
+    replay = Replay().play(14, calm=4, overload_epoch_s=1.0).play(6, (traffic.few_sources, 200), calm=4)
+    assert [label[0] for label in replay.labels] == ["attack"]
+
+
 def test_pulses_are_one_attack() -> None:
     replay = Replay().play(START_S)
     for _ in range(4):

@@ -190,6 +190,133 @@ def test_bodies_that_were_refused_for_their_size_are_not_expensive(refused, name
     assert named_in(seen) == names
 
 
+@pytest.mark.parametrize(
+    ("networks", "rates", "names"),
+    [
+        # Slow connections that send many requests each, with few live streams, and feeds of many networks.
+        (
+            {
+                "pages": 206.0,
+                "pipelined": 208.0,
+                "forged": 578.0,
+                "feeds": 500.0,
+                "search": 474.0,
+                "bodies": 289.0,
+            },
+            {
+                "bodies": 83.0,
+                "refused_bodies": 76.0,
+                "streams": 68.0,
+                "forged": 93.0,
+                "pipelined": 664.0,
+                "feeds": 145.0,
+            }
+            | {"search": 77.0, "pages": 109.0, "slow": 1371.0, "slow_bodies": 239.0, "malformed": 117.0},
+            {"slow_connections", "feeds_and_search", "streams"},
+        ),
+        # Connections that are reset after a request, with forged credentials and live streams.
+        (
+            {"forged": 204.0, "streams": 414.0, "pages": 378.0, "members": 18.0},
+            {
+                "streams": 85.0,
+                "forged": 125.0,
+                "members": 59.0,
+                "pages": 2087.0,
+                "churn": 3014.0,
+                "churned_pages": 2059.0,
+            },
+            {"connection_churn", "forged_credentials", "streams"},
+        ),
+    ],
+)
+def test_requests_of_slow_and_reset_connections_do_not_hide_attacks_beside_them(
+    networks, rates, names
+) -> None:
+    seen = recorded(networks, features={"churn_share": 0.88 if "churn" in rates else 0.0}, **rates)
+    assert named_in(seen) == names
+    assert find(seen, learnt(Random(1))[1]).verdict == "attack"
+
+
+def test_few_recorded_requests_that_claim_an_address_make_sign_ins_beside_them_provocation() -> None:
+    # Recorded in A7 x0.4 + A16 x0.4 + A23 x1.3. Their sign-ins, of one address, were called guessing of passwords.
+    seen = recorded(
+        {"claims": 267.0, "sign_ins": 1.0, "forged": 1.0, "abused": 164.0, "members": 23.0},
+        features={"one_account": 1.0, "churn_share": 0.91},
+        claims=11.0,
+        sign_ins=17.0,
+        forged=12.0,
+        abused=181.0,
+        members=89.0,
+        churn=1092.0,
+    )
+    assert named_in(seen) == {"provocation", "stolen_credentials", "connection_churn"}
+
+
+@pytest.mark.parametrize(
+    ("networks", "rates", "features", "verdict", "names"),
+    [
+        # A21 beside a crowd: searches were called expensive reads, forged credentials got a name of their own.
+        (
+            {"pages": 3081.0, "search": 630.0, "feeds": 537.0, "forged": 647.0, "sign_ins": 302.0},
+            {
+                "sign_ins": 66.0,
+                "forged": 117.0,
+                "feeds": 294.0,
+                "search": 126.0,
+                "pages": 562.0,
+                "failed": 4.0,
+            },
+            {"one_account": 1.0, "page_programs": 0.0},
+            "mixed",
+            {"feeds_and_search", "account_guessing"},
+        ),
+        # A23 beside a crowd: TLS handshakes ask for no page, so the pages are the crowd's.
+        (
+            {"pages": 3420.0, "sign_ins": 254.0},
+            {"sign_ins": 59.0, "pages": 484.0, "churn": 669.0, "malformed": 669.0, "failed": 50.0},
+            {"one_account": 1.0, "page_programs": 0.0, "churn_share": 0.71},
+            "mixed",
+            {"connection_churn", "account_guessing"},
+        ),
+        # A4 at 0.4 times its rate beside sign-ins and stolen credentials.
+        (
+            {"abused": 165.0, "search": 584.0, "expensive": 439.0, "sign_ins": 262.0, "pages": 92.0},
+            {
+                "sign_ins": 228.0,
+                "abused": 777.0,
+                "search": 38.0,
+                "expensive": 74.0,
+                "pages": 20.0,
+                "requests": 1211.0,
+            },
+            {"one_account": 0.3},
+            "attack",
+            {"stolen_credentials", "sign_in_flood", "expensive_reads"},
+        ),
+    ],
+)
+def test_attacks_beside_a_crowd_or_a_larger_attack_are_named(
+    networks, rates, features, verdict, names
+) -> None:
+    seen = recorded(networks, features={"networks": 2000.0} | features, **rates)
+    assert named_in(seen) == names
+    assert find(seen, learnt(Random(1))[1]).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("few", "hidden"), [("feeds", {"search": 110.0, "forged": 120.0}), ("claims", {"sign_ins": 40.0})]
+)
+def test_requests_that_may_belong_to_an_attack_without_a_name_are_not_decided(few, hidden) -> None:
+    # So few feeds, or claims of an address, beside a crowd say nothing of themselves.
+    seen = recorded(
+        {"pages": 3000.0, few: 300.0} | dict.fromkeys(hidden, 300.0),
+        features={"one_account": 1.0, "networks": 3000.0, "page_programs": 0.0},
+        **{"pages": 900.0, few: 60.0 if few == "feeds" else 12.0} | hidden,
+    )
+    assert named_in(seen) <= {UNKNOWN_VECTOR}
+    assert find(seen, learnt(Random(1))[1]).verdict == "crowd"
+
+
 def wide_reads(rng):
     return traffic.asked(e.DEEP, e.NEW_NETWORK, e.BROWSER, address=40_000 + rng.randrange(5_000) * 250)
 

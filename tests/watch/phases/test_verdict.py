@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from stormpetrel.shield import evidence as e
-from stormpetrel.watch.phases.measures import Measurer, mean
+from stormpetrel.watch.phases.measures import Measurer, Measures, mean
 from stormpetrel.watch.phases.usual import Usual
 from stormpetrel.watch.phases.verdict import CALM, find, volume_rule
 from tests.watch.phases import traffic
@@ -96,6 +96,23 @@ def test_few_networks_beside_an_attack_are_no_crowd_either(networks, maker):
     burst = (from_few_networks(networks, maker), 500)
     assert found((traffic.expensive_reads, 500), burst, seed=networks).verdict in ("attack", "unknown")
     assert found((traffic.expensive_reads, 500), (maker, 500), seed=networks).verdict == "mixed"
+
+
+def test_a_few_visitors_of_an_idle_instance_are_calm():
+    # Recorded when the first people came to an instance: their pages load twenty files each. Three times as much is
+    # not decided.
+    usual = Usual(seconds=20.0, rates={"members": 2.0, "requests": 5.0}, mix={"members": 2.0})
+
+    def seen(times):
+        rates = {"files": 45.7, "pages": 11.7, "members": 3.0, "requests": 63.0}
+        rates = {name: rate * times for name, rate in rates.items()}
+        mix = {name: rate for name, rate in rates.items() if name != "requests"}
+        return Measures(
+            60.0, rates, {"networks": 7.0}, mix, sampled=63, networks={"files": 5.0, "pages": 12.0}
+        )
+
+    assert find(seen(1), usual) == CALM
+    assert find(seen(3), usual).verdict == "unknown"
 
 
 def test_members_of_many_networks_who_come_at_once_are_a_crowd():
