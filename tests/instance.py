@@ -15,7 +15,9 @@ from pathlib import Path
 
 from stormpetrel.cli.main import main
 from tests.ports import reserved_ports
+from tests.processes import children, is_running
 from tests.server_process import ServerProcess, run_command
+from tests.waiting import eventually
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 30.0
@@ -146,12 +148,15 @@ class Instance:
         assert expect_exit is None or exit_code == expect_exit, f"serve ended with {exit_code}:\n{self.log}"
 
     def kill(self) -> None:
-        """Send SIGKILL to the supervisor and its remaining roles."""
+        """Send SIGKILL to the supervisor and its remaining roles; return when their sockets are closed."""
         if self._process is None:
             return
+        roles = children(self._process.pid)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        # The roles are not our children. Until they have ended too, the next start finds their ports in use.
+        eventually(lambda: [pid for pid in roles if is_running(pid)], lambda running: not running)
         self._process = None
 
 
