@@ -20,6 +20,12 @@ TESTS = [
 ]
 
 
+def only(monkeypatch, *plugins):
+    """Let the pytest that a test starts load these plugins alone: all of them take most of its CPU time."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_PLUGINS", ",".join(plugins))
+
+
 def test_every_check_runs_although_an_earlier_one_failed(monkeypatch, capfd):
     monkeypatch.setattr(check, "LINT", (FAILS, PASSES))
     assert check.main(["lint"]) == 1
@@ -64,6 +70,7 @@ def test_reading_all_tests_caches_their_bytecode(monkeypatch, tmp_path):
     monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path))
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     monkeypatch.setenv("PYTEST_ADDOPTS", str(check.ROOT / "tests/tools/test_slim.py"))
+    only(monkeypatch, "pytest_timeout")
     assert check.begin_collecting().wait() == 0
     assert list(tmp_path.rglob("test_slim*-pytest-*.pyc"))
 
@@ -132,6 +139,7 @@ def test_the_few_tests_that_fail_beside_others_are_repeated_by_themselves(
     monkeypatch, tmp_path, capfd, tests, fails, passes, runs
 ):
     monkeypatch.delenv("PYTEST", raising=False)
+    only(monkeypatch, "xdist.plugin")
     monkeypatch.setattr(check, "ROOT", tmp_path)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "test_it.py").write_text(COUNTED.format(folder=str(tmp_path), tests=tests, fails=fails))
