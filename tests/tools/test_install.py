@@ -217,12 +217,3 @@ def test_a_python_that_can_make_environments_and_was_built_with_optimizations_go
         check=True,
     )
     assert done.stdout.strip() == str(tmp_path / chosen)
-    newest = next(name for name, (complete, _) in found.items() if complete)
-    done = subprocess.run(
-        [ROOT / "tools" / "find-python", "--newest"],
-        env={"PATH": f"{tmp_path}:/bin"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.strip() == str(tmp_path / newest)
