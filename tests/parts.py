@@ -64,7 +64,7 @@ def redis_program() -> str | None:
 def chromium_program() -> str | None:
     """Return the path of Chromium or Chrome ($CHROMIUM overrides it), or None if neither is installed.
 
-    Chromium without windows comes first: it takes a third less CPU time for the same pages.
+    Chromium without windows comes first: two files of tests took a tenth and a third less CPU time with it.
     """
     names = (
         *(os.environ.get("CHROMIUM", ""), "chromium-headless-shell", "chromium"),
